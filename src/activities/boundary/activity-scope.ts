@@ -1,0 +1,139 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { redactValues } from './redaction';
+
+/** A call to a system outside the worker, as the audit record shows it. */
+export interface OutsideCall {
+  /** Such as `secrets-manager` or `postgres`. */
+  system: string;
+  /** In the system's own words, such as `UpdateSecretVersionStage`. */
+  operation: string;
+  /** ISO 8601. */
+  startedAt: string;
+  durationMs: number;
+  /** `ok` or what the system answered; for an error its code: a Cause, an SQLSTATE, an AWS error name, a Node error code. */
+  outcome: string;
+  /** How many like it are summed up here, when an execution made very many calls; `durationMs` is then their sum. */
+  times?: number;
+}
+
+interface ActivityScope {
+  secretValues: Set<string>;
+  calls: OutsideCall[];
+  /** Calls beyond {@link CALLS_IN_DETAIL}, summed by system, operation and outcome. */
+  furtherCalls: Map<string, OutsideCall & { times: number }>;
+}
+
+/** A shorter value would be found in half of all words; it is not much of a secret either. */
+const SHORTEST_PROTECTED = 6;
+
+/** A value this long does not stand in a name by chance. */
+const LONG_ENOUGH_TO_BE_SURE = 16;
+
+/** Keeps the record of a step that polls for minutes small. */
+const CALLS_IN_DETAIL = 50;
+
+const scopes = new AsyncLocalStorage<ActivityScope>();
+
+/** Runs one activity execution in a scope of its own. The other functions here find it from anywhere below. */
+export function runInActivityScope<T>(run: () => Promise<T>): Promise<T> {
+  return scopes.run({ secretValues: new Set(), calls: [], furtherCalls: new Map() }, run);
+}
+
+/**
+ * Registers a secret value, or anything that it can be derived from or that opens the same door (a whole secret string,
+ * a SCRAM verifier), so that nothing that leaves the activity holds it. Values under 6 characters are not looked for.
+ *
+ * @returns the value itself, so that it can be wrapped where the value is first seen.
+ */
+export function protect(value: string): string {
+  if (value.length >= SHORTEST_PROTECTED) scopes.getStore()?.secretValues.add(value);
+  return value;
+}
+
+/**
+ * Replaces every protected value by `[redacted]`, in clear, base64, base64url, hex, URL-encoded and JSON-escaped form.
+ * Returns the text as it is outside a scope.
+ */
+export function redact(text: string): string {
+  const scope = scopes.getStore();
+  return scope ? redactValues(text, scope.secretValues) : text;
+}
+
+/** Like {@link redact}, and replaces pieces of values too: for messages that others wrote and may have shortened. */
+export function redactFragments(text: string): string {
+  const scope = scopes.getStore();
+  return scope ? redactValues(text, scope.secretValues, { fragments: true }) : text;
+}
+
+/** Whether a text holds a protected value of 16 characters or more in one of the forms of {@link redact}. */
+export function holdsProtectedValue(text: string): boolean {
+  const values = [...(scopes.getStore()?.secretValues ?? [])];
+  const long = values.filter((value) => value.length >= LONG_ENOUGH_TO_BE_SURE);
+  return redactValues(text, long) !== text;
+}
+
+/**
+ * Makes one call to an outside system and notes it for the audit record. The result or error is passed through.
+ * `system` and `operation` must not hold a value.
+ *
+ * @param answer says the outcome where an answer can also be a refusal, as that of a login.
+ */
+export async function outsideCall<T>(
+  system: string,
+  operation: string,
+  call: () => Promise<T>,
+  answer: (result: T) => string = () => 'ok',
+): Promise<T> {
+  const startedAt = new Date().toISOString();
+  const started = performance.now();
+  const note = (outcome: string): void => {
+    noteCall({ system, operation, startedAt, durationMs: Math.round(performance.now() - started), outcome });
+  };
+  try {
+    const result = await call();
+    note(answer(result));
+    return result;
+  } catch (error) {
+    note(redact(errorCode(error) ?? errorClass(error)));
+    throw error;
+  }
+}
+
+/** The outside calls of the current scope so far, in the order in which they ended. */
+export function outsideCalls(): OutsideCall[] {
+  const scope = scopes.getStore();
+  return scope ? [...scope.calls, ...scope.furtherCalls.values()] : [];
+}
+
+function noteCall(call: OutsideCall): void {
+  const scope = scopes.getStore();
+  if (!scope) return;
+  if (scope.calls.length < CALLS_IN_DETAIL) {
+    scope.calls.push(call);
+    return;
+  }
+  const kind = JSON.stringify([call.system, call.operation, call.outcome]);
+  const sum = scope.furtherCalls.get(kind);
+  if (!sum) {
+    scope.furtherCalls.set(kind, { ...call, times: 1 });
+    return;
+  }
+  sum.times++;
+  sum.durationMs += call.durationMs;
+}
+
+/** The code by which an error's system names it, if it has one; only what looks like a code, so that it can't be a text. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { code, type } = error as { code?: unknown; type?: unknown };
+  return [code, type].find(
+    (candidate): candidate is string => typeof candidate === 'string' && /^[\w.-]{1,64}$/.test(candidate),
+  );
+}
+
+/** An error's class, such as `TypeError` or `ResourceNotFoundException`. */
+export function errorClass(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const name = error.name === 'Error' || error.name === 'error' ? error.constructor.name : error.name;
+  return /^[\w$.-]{1,64}$/.test(name) ? name : 'Error';
+}

@@ -1,0 +1,208 @@
+import {
+  CreateSecretCommand,
+  DeleteSecretCommand,
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  PutSecretValueCommand,
+  UpdateSecretVersionStageCommand,
+} from '@aws-sdk/client-secrets-manager';
+import type { DescribeSecretCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { Cause } from '../../rotation/errors';
+import type { SecretInspection, StagingLabels } from '../../rotation/types';
+import { outsideCall, protect } from '../boundary/activity-scope';
+import { circuitBreakerFor } from '../circuit-breaker';
+import { failure } from '../failures';
+import { errorNameOf, toFailure } from './aws-errors';
+
+/** Secrets Manager's limit for one value, in bytes (AWS: 'AWS Secrets Manager quotas'). */
+export const MAX_SECRET_BYTES = 65_536;
+
+const LABEL = { current: 'AWSCURRENT', previous: 'AWSPREVIOUS', pending: 'AWSPENDING' } as const;
+
+/** A value and the version that holds it. */
+export interface SecretVersion {
+  versionId: string;
+  text: string;
+}
+
+/** The secret store in the words of a rotation. Every value that it returns is registered for redaction. */
+export interface SecretStore {
+  /** Where the labels are. @throws ForeignRotation when AWS rotates the secret itself, SecretUnusable when it is being deleted. */
+  inspect(secretId: string): Promise<SecretInspection>;
+  /** One version's text by its VersionId; `undefined` when there is no such secret or version. */
+  findVersion(secretId: string, versionId: string): Promise<string | undefined>;
+  /** One version's text by its VersionId. @throws SecretUnusable when it does not exist, is binary or empty. */
+  readVersion(secretId: string, versionId: string): Promise<string>;
+  /** What a reader who asks for AWSCURRENT gets now. */
+  readCurrent(secretId: string): Promise<SecretVersion>;
+  /** Creates the secret with its first version, which is AWSCURRENT from the start. Repeating it with the same VersionId is harmless. */
+  create(secretId: string, versionId: string, text: string, description?: string): Promise<void>;
+  /** Adds a version labelled AWSPENDING. Repeating it with the same VersionId is harmless. */
+  putPending(secretId: string, versionId: string, text: string): Promise<void>;
+  /** Moves the labels until they are as wanted; a label that already is, is left alone. */
+  placeLabels(secretId: string, wanted: StagingLabels): Promise<void>;
+  /** Deletes a secret at once, without a recovery window. */
+  deleteNow(secretId: string): Promise<void>;
+}
+
+function labelsOf(secret: DescribeSecretCommandOutput): StagingLabels {
+  const versionWith = (label: string) =>
+    Object.entries(secret.VersionIdsToStages ?? {}).find(([, stages]) => stages.includes(label))?.[0];
+  return {
+    current: versionWith(LABEL.current),
+    previous: versionWith(LABEL.previous),
+    pending: versionWith(LABEL.pending),
+  };
+}
+
+/** @param client its own retries stay short: the waiting is Temporal's. */
+export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): SecretStore {
+  const breaker = circuitBreakerFor('Secrets Manager');
+
+  async function call<T>(secretId: string, operation: string, send: () => Promise<T>): Promise<T> {
+    return breaker(() =>
+      outsideCall('secretsmanager', operation, async () => {
+        try {
+          return await send();
+        } catch (error) {
+          throw toFailure(error, secretId, operation);
+        }
+      }),
+    );
+  }
+
+  /** Like {@link call}, but `undefined` when AWS says that there is no such thing. */
+  async function lookUp<T>(secretId: string, operation: string, send: () => Promise<T>): Promise<T | undefined> {
+    return call(secretId, operation, async () => {
+      try {
+        return await send();
+      } catch (error) {
+        if (errorNameOf(error) === 'ResourceNotFoundException') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  const describe = (secretId: string) =>
+    lookUp(secretId, 'DescribeSecret', () => client.send(new DescribeSecretCommand({ SecretId: secretId })));
+
+  async function read(secretId: string, which: { VersionId: string } | { VersionStage: string }) {
+    const found = await lookUp(secretId, 'GetSecretValue', () =>
+      client.send(new GetSecretValueCommand({ SecretId: secretId, ...which })),
+    );
+    if (!found?.VersionId) return undefined;
+    if (found.SecretString === undefined && found.SecretBinary !== undefined) {
+      throw failure(
+        Cause.SecretUnusable,
+        `${secretId} holds a binary value in version ${found.VersionId}; Keyturn rotates text only. It was left as it is. Store the value as SecretString to have it rotated.`,
+      );
+    }
+    return { versionId: found.VersionId, text: protect(found.SecretString ?? '') };
+  }
+
+  function mustHold(secretId: string, what: string, found: SecretVersion | undefined): SecretVersion {
+    if (!found) throw failure(Cause.SecretUnusable, `${secretId} has no ${what}; nothing was changed.`);
+    if (found.text.length === 0) {
+      throw failure(
+        Cause.SecretUnusable,
+        `${secretId} is empty in version ${found.versionId}. It was left as it is. Put a value there, or delete the secret and let Keyturn create it.`,
+      );
+    }
+    return found;
+  }
+
+  /** One label's move, with both ends named so that a label that somebody moved meanwhile is not taken from under them. */
+  const moveLabel = (secretId: string, label: string, from: string | undefined, to: string | undefined) =>
+    call(secretId, 'UpdateSecretVersionStage', () =>
+      client.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId: secretId,
+          VersionStage: label,
+          RemoveFromVersionId: from,
+          MoveToVersionId: to,
+        }),
+      ),
+    );
+
+  return {
+    async inspect(secretId) {
+      const secret = await describe(secretId);
+      if (!secret) return { exists: false, labels: {} };
+      if (secret.DeletedDate) {
+        throw failure(
+          Cause.SecretUnusable,
+          `${secretId} is scheduled for deletion; nothing was changed. To keep it: aws secretsmanager restore-secret --secret-id ${secretId}`,
+        );
+      }
+      if (secret.RotationEnabled) {
+        throw failure(
+          Cause.ForeignRotation,
+          `AWS rotates ${secretId} itself; two rotators would undo each other's work. Nothing was changed. To hand it to Keyturn: aws secretsmanager cancel-rotate-secret --secret-id ${secretId}`,
+        );
+      }
+      return { exists: true, arn: secret.ARN, labels: labelsOf(secret) };
+    },
+
+    async findVersion(secretId, versionId) {
+      return (await read(secretId, { VersionId: versionId }))?.text;
+    },
+
+    async readVersion(secretId, versionId) {
+      return mustHold(secretId, `version ${versionId}`, await read(secretId, { VersionId: versionId })).text;
+    },
+
+    async readCurrent(secretId) {
+      return mustHold(
+        secretId,
+        `version labelled ${LABEL.current}`,
+        await read(secretId, { VersionStage: LABEL.current }),
+      );
+    },
+
+    async create(secretId, versionId, text, description) {
+      await call(secretId, 'CreateSecret', () =>
+        client.send(
+          new CreateSecretCommand({
+            Name: secretId,
+            ClientRequestToken: versionId,
+            SecretString: text,
+            Description: description,
+          }),
+        ),
+      );
+    },
+
+    async putPending(secretId, versionId, text) {
+      await call(secretId, 'PutSecretValue', () =>
+        client.send(
+          new PutSecretValueCommand({
+            SecretId: secretId,
+            ClientRequestToken: versionId,
+            SecretString: text,
+            VersionStages: [LABEL.pending],
+          }),
+        ),
+      );
+    },
+
+    async placeLabels(secretId, wanted) {
+      const secret = await describe(secretId);
+      if (!secret) throw failure(Cause.SecretUnusable, `${secretId} does not exist; there is no label to move.`);
+      const now = labelsOf(secret);
+      if (wanted.current && wanted.current !== now.current) {
+        await moveLabel(secretId, LABEL.current, now.current, wanted.current);
+        // Secrets Manager takes AWSPREVIOUS along: it goes to the version that AWSCURRENT was taken from.
+        now.previous = now.current;
+      }
+      for (const label of ['previous', 'pending'] as const) {
+        if (wanted[label] !== now[label]) await moveLabel(secretId, LABEL[label], now[label], wanted[label]);
+      }
+    },
+
+    async deleteNow(secretId) {
+      await lookUp(secretId, 'DeleteSecret', () =>
+        client.send(new DeleteSecretCommand({ SecretId: secretId, ForceDeleteWithoutRecovery: true })),
+      );
+    },
+  };
+}

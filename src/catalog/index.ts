@@ -1,0 +1,5 @@
+export { UnknownSecretError, type Catalog, type CatalogSecret } from './catalog';
+export type { EnvironmentPolicy } from './defaults';
+export { createCatalogSource, loadCatalog, type CatalogSource } from './load';
+export { CatalogError, type CatalogProblem } from './problems';
+export type { ReviewInterval } from './schema';

@@ -1,0 +1,60 @@
+import { dirname, resolve } from 'node:path';
+import { secretIdOf } from '../rotation/names';
+import { APP_SECRET_POLICY, classesOf, DATABASE_POLICY, type PasswordPolicy } from '../rotation/password-policy';
+import type { RotationPlan } from '../rotation/plan';
+import type { SecretPolicy } from './defaults';
+import type { SecretData } from './schema';
+
+/** What new values of a secret look like: what the catalog says, else the type's default. */
+export function passwordPolicyOf(secret: SecretData): PasswordPolicy {
+  const usual = secret.type === 'database' ? DATABASE_POLICY : APP_SECRET_POLICY;
+  return {
+    length: secret.length ?? usual.length,
+    classes: secret.alphabet === undefined ? [...usual.classes] : classesOf(secret.alphabet),
+  };
+}
+
+/**
+ * Everything that a rotation of the secret needs to know, without any value.
+ *
+ * @param catalogPath the file that relative paths in the catalog start from.
+ */
+export function planOf(
+  catalogPath: string,
+  environment: string,
+  name: string,
+  secret: SecretData,
+  policy: SecretPolicy,
+): RotationPlan {
+  const shared = {
+    environment,
+    secret: name,
+    secretId: secretIdOf(environment, name),
+    ...(secret.description !== undefined && { description: secret.description }),
+    password: passwordPolicyOf(secret),
+    dependents: secret.dependents.map(({ http: { timeout, ...http } }) => ({
+      kind: 'http' as const,
+      ...http,
+      timeoutMs: timeout,
+    })),
+    timeouts: { stepMs: policy.stepTimeoutMs, rollbackMs: policy.rollbackTimeoutMs },
+  };
+  if (secret.type === 'app-secret') {
+    return { ...shared, type: secret.type, ...(secret.field !== undefined && { field: secret.field }) };
+  }
+  const database = {
+    ...shared,
+    type: secret.type,
+    ...(secret.adminSecret !== undefined && { adminSecretId: secretIdOf(environment, secret.adminSecret) }),
+    sslMode: secret.sslmode,
+    ...(secret.sslRootCert !== undefined && { sslRootCert: resolve(dirname(catalogPath), secret.sslRootCert) }),
+  };
+  if (secret.strategy === 'single-user') return { ...database, strategy: secret.strategy };
+  return {
+    ...database,
+    strategy: secret.strategy,
+    groupRole: secret.groupRole,
+    ...(secret.logins !== undefined && { logins: secret.logins }),
+    ...(policy.gracePeriodMs !== undefined && { gracePeriodMs: policy.gracePeriodMs }),
+  };
+}

@@ -1,0 +1,97 @@
+import { formatDuration } from '../rotation/durations';
+import { secretIdOf } from '../rotation/names';
+import { secretPolicy } from './defaults';
+import type { CatalogDocument } from './document';
+import type { CatalogProblem } from './problems';
+import { passwordPolicyOf } from './plans';
+import type { CatalogData, EnvironmentData, SecretData } from './schema';
+
+/** CreateSecret, parameter Name. */
+const LONGEST_SECRET_ID = 512;
+/** What guessing must cost at least: 16 hexadecimal digits. */
+const FEWEST_BITS = 64;
+
+type Report = (path: PropertyKey[], message: string, what?: 'key') => void;
+
+/** Finds what is wrong between values that are each right. */
+export function brokenRules(catalog: CatalogData, document: CatalogDocument): CatalogProblem[] {
+  const problems: CatalogProblem[] = [];
+  for (const [environment, environmentData] of Object.entries(catalog.environments)) {
+    for (const [name, secret] of Object.entries(environmentData.secrets)) {
+      const here = ['environments', environment, 'secrets', name];
+      const report: Report = (path, message, what) =>
+        problems.push(document.problemAt([...here, ...path], message, what));
+      checkSecretId(environment, name, report);
+      checkStrength(secret, report);
+      checkDependents(secret, report);
+      checkDatabase(name, secret, report);
+      checkGracePeriod(environment, environmentData, name, secret, report);
+    }
+  }
+  return problems;
+}
+
+function checkSecretId(environment: string, name: string, report: Report): void {
+  const { length } = secretIdOf(environment, name);
+  if (length <= LONGEST_SECRET_ID) return;
+  report(
+    [],
+    `the environment, a slash and the name are ${length} characters: Secrets Manager allows ${LONGEST_SECRET_ID}`,
+    'key',
+  );
+}
+
+function checkStrength(secret: SecretData, report: Report): void {
+  const { length, classes } = passwordPolicyOf(secret);
+  const size = classes.join('').length;
+  const bits = Math.floor(length * Math.log2(size));
+  if (size < 2) return report(['alphabet'], 'must have at least two different characters');
+  if (bits >= FEWEST_BITS) return undefined;
+  return report(
+    ['alphabet'],
+    `${length} characters out of ${size} are ${bits} bits, fewer than ${FEWEST_BITS}: more length or more characters are needed`,
+  );
+}
+
+function checkDependents(secret: SecretData, report: Report): void {
+  const names = secret.dependents.map(({ http }) => http.name);
+  names.forEach((name, index) => {
+    if (names.indexOf(name) === index) return;
+    report(['dependents', index, 'http', 'name'], 'names a dependent that the list has already');
+  });
+}
+
+function checkDatabase(name: string, secret: SecretData, report: Report): void {
+  if (secret.type !== 'database') return;
+  if (secret.adminSecret === name) {
+    report(['adminSecret'], 'is this secret itself: name one whose login may alter the logins of this one');
+  }
+  if (secret.sslRootCert !== undefined && (secret.sslmode === 'disable' || secret.sslmode === 'require')) {
+    report(
+      ['sslRootCert'],
+      `has no effect with sslmode ${secret.sslmode}, which checks no certificate: write verify-full or verify-ca`,
+    );
+  }
+  if (secret.strategy === 'alternating-users' && secret.logins) {
+    const [one, other] = secret.logins;
+    if (one === other) report(['logins'], 'names the same login twice');
+    if (secret.logins.includes(secret.groupRole)) {
+      report(['logins'], 'names the group role: both logins need names of their own');
+    }
+  }
+}
+
+function checkGracePeriod(
+  environment: string,
+  environmentData: EnvironmentData,
+  name: string,
+  secret: SecretData,
+  report: Report,
+): void {
+  const { gracePeriodMs, maxAgeMs } = secretPolicy(environment, environmentData, name, secret);
+  if (gracePeriodMs === undefined || gracePeriodMs < maxAgeMs) return;
+  report(
+    ['gracePeriod'],
+    `lasts ${formatDuration(gracePeriodMs)} and would not end before the next rotation is due after ${formatDuration(maxAgeMs)}`,
+  );
+}

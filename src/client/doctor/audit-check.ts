@@ -1,0 +1,59 @@
+import { Client } from 'pg';
+import type { Check } from './check';
+import { check, failed, ok, skipped, warning } from './check';
+
+const NAME = 'audit database';
+const TIMEOUT_MS = 5_000;
+
+// From the catalogs, because looking a function up by its name fails without USAGE on its schema.
+const RIGHTS = `
+  SELECT has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AS "mayAppend",
+         has_schema_privilege(n.oid, 'USAGE') AND pg_has_role('keyturn_audit_reader', 'USAGE') AS "mayRead"
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+   WHERE n.nspname = 'keyturn_audit' AND p.proname = 'append'`;
+
+/** Whether the worker could write its records. Nothing is written. */
+export async function checkAuditDatabase(url: string | undefined): Promise<Check> {
+  if (url === undefined) {
+    return skipped(
+      NAME,
+      'KEYTURN_AUDIT_DATABASE_URL is not set here; the worker needs it',
+      'Run keyturn doctor with the environment of the worker.',
+    );
+  }
+  return check(
+    NAME,
+    async () => {
+      const client = new Client({
+        connectionString: url,
+        connectionTimeoutMillis: TIMEOUT_MS,
+        query_timeout: TIMEOUT_MS,
+        application_name: 'keyturn-doctor',
+      });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        const { rows } = await client.query<{ mayAppend: boolean; mayRead: boolean }>(RIGHTS);
+        return rightsCheck(rows[0]);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    },
+    'Rotations wait until the audit log can be written. Check KEYTURN_AUDIT_DATABASE_URL and the server.',
+  );
+}
+
+function rightsCheck(rights: { mayAppend: boolean; mayRead: boolean } | undefined): Check {
+  if (!rights) {
+    return failed(
+      NAME,
+      'reachable, but the audit log is not set up in it',
+      'psql "$ADMIN_DATABASE_URL" -v ON_ERROR_STOP=1 -f deploy/postgres/audit.sql',
+    );
+  }
+  if (rights.mayAppend) return ok(NAME, `this login may append${rights.mayRead ? ' and read' : ''}`);
+  const grant = "As the database's administrator: GRANT keyturn_audit_writer TO <the worker's login>";
+  return rights.mayRead
+    ? warning(NAME, 'this login may read and not append: right for an auditor, not for the worker', grant)
+    : failed(NAME, 'this login may not append', grant);
+}

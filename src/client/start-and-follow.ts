@@ -1,0 +1,41 @@
+import { noWorker, whatNext } from './errors';
+import { untilInterrupted } from './interrupt';
+import type { KeyturnClient, RotationRun } from './keyturn-client';
+import { createProgress } from './progress';
+import { resultText } from './report-text';
+import type { Answer, Shell } from './shell';
+
+/** Starts one rotation or rollback and, unless detached, shows it until it ends. */
+export async function startAndFollow(
+  shell: Shell,
+  keyturn: KeyturnClient,
+  start: () => Promise<RotationRun>,
+  detach: boolean,
+): Promise<Answer> {
+  const run = await start();
+  return detach ? startedAnswer(run) : follow(shell, keyturn, run);
+}
+
+/** Shows a rotation until it ends or the operator stops waiting. */
+export async function follow(shell: Shell, keyturn: KeyturnClient, run: RotationRun): Promise<Answer> {
+  const { secretId, workflowId, runId } = run;
+  const progress = createProgress(shell, false);
+  try {
+    const result = await untilInterrupted((signal) =>
+      keyturn.follow(run, shell.json ? undefined : (status) => progress.update(secretId, status), {
+        signal,
+        onUnanswered: () => progress.unanswered(secretId, noWorker(keyturn.taskQueue)),
+      }),
+    );
+    return { result: { workflowId, runId, ...result }, text: resultText(secretId, result) };
+  } finally {
+    progress.close();
+  }
+}
+
+function startedAnswer({ environment, secret, secretId, workflowId, runId }: RotationRun): Answer {
+  return {
+    result: { environment, secret, workflowId, runId },
+    text: [`Started ${workflowId} (run ${runId}).`, ...whatNext(secretId)].join('\n'),
+  };
+}

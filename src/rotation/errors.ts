@@ -1,0 +1,89 @@
+/**
+ * The types of the failures that operators and programs see. Each is an ApplicationFailure whose message says what happened, to
+ * which secret, what was left as it is, and what to do next; never a value.
+ */
+
+/** How a rotation workflow fails. */
+export const RotationFailure = {
+  /** A step failed; everything was undone. Details: {@link RolledBackDetails}. */
+  RotationRolledBack: 'RotationRolledBack',
+  /** A step failed or an abort came, and undoing could not be finished. Details: {@link RollbackIncompleteDetails}. */
+  RollbackIncomplete: 'RollbackIncomplete',
+  /** The new version is in use; the old one could not be retired. Details: {@link RetirementIncompleteDetails}. */
+  RetirementIncomplete: 'RetirementIncomplete',
+  /** It could not start; nothing was changed. Details: {@link RefusedDetails}. */
+  RotationRefused: 'RotationRefused',
+} as const;
+
+/** Why a step failed. */
+export const Cause = {
+  WrongWorkflowId: 'WrongWorkflowId',
+  AlreadyRunning: 'AlreadyRunning',
+  BadInput: 'BadInput',
+  CatalogInvalid: 'CatalogInvalid',
+  UnknownSecret: 'UnknownSecret',
+  WrongSecretType: 'WrongSecretType',
+  /** The secret is missing, binary, empty, not of its declared shape, or scheduled for deletion. */
+  SecretUnusable: 'SecretUnusable',
+  /** Somebody else rotates this secret (AWS's own rotation). */
+  ForeignRotation: 'ForeignRotation',
+  /** There is no version to go back to. */
+  NothingToRollBackTo: 'NothingToRollBackTo',
+  /** AWSCURRENT does not open its target. */
+  CurrentCredentialRefused: 'CurrentCredentialRefused',
+  CandidateRefused: 'CandidateRefused',
+  /** The old credential still opens the target although it must not. */
+  OldCredentialAccepted: 'OldCredentialAccepted',
+  /** None of the credentials that Keyturn knows opens the target. */
+  NoWayIn: 'NoWayIn',
+  /** A login of the intended name exists and is not a member of the group role. */
+  LoginNotOurs: 'LoginNotOurs',
+  SessionsStillOpen: 'SessionsStillOpen',
+  PermissionDenied: 'PermissionDenied',
+  /** The server does not offer the TLS that was asked for, or its certificate is not trusted. */
+  TlsRefused: 'TlsRefused',
+  DependentUnhealthy: 'DependentUnhealthy',
+  /** The target system or Secrets Manager cannot be reached; proves nothing about a credential. */
+  TargetUnavailable: 'TargetUnavailable',
+  Throttled: 'Throttled',
+  /** The audit log cannot be written: rotations wait. */
+  AuditUnavailable: 'AuditUnavailable',
+  Unexpected: 'Unexpected',
+} as const;
+export type Cause = (typeof Cause)[keyof typeof Cause];
+
+/** Update validators reject with these types; the client maps them to exit code 3. */
+export const RequestRefusal = {
+  PastPointOfNoReturn: 'PastPointOfNoReturn',
+  NotInGracePeriod: 'NotInGracePeriod',
+  BadRequest: 'BadRequest',
+} as const;
+export type RequestRefusal = (typeof RequestRefusal)[keyof typeof RequestRefusal];
+
+export interface CauseDetails {
+  type: string;
+  message: string;
+}
+
+export interface RolledBackDetails {
+  step: string;
+  cause: CauseDetails;
+  /** What was undone, in the order in which it was undone. */
+  undone: string[];
+}
+
+export interface RollbackIncompleteDetails extends RolledBackDetails {
+  /** What is left to do by hand, and why it could not be done. */
+  leftToDo: { step: string; todo: string; cause: CauseDetails }[];
+}
+
+export interface RetirementIncompleteDetails {
+  step: string;
+  cause: CauseDetails;
+  leftToDo: { step: string; todo: string; cause: CauseDetails }[];
+}
+
+export interface RefusedDetails {
+  step: string;
+  cause: CauseDetails;
+}

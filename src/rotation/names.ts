@@ -1,0 +1,38 @@
+/** The fixed names that operators, dashboards and other programs rely on. */
+
+export const TASK_QUEUE = 'keyturn';
+
+export const SECRET_TYPES = ['app-secret', 'database'] as const;
+
+/** A kind of secret that Keyturn knows how to rotate. */
+export type SecretType = (typeof SECRET_TYPES)[number];
+
+/** The workflow type that rotates each secret type. */
+export const ROTATION_WORKFLOWS = {
+  'app-secret': 'rotateAppSecret',
+  database: 'rotateDatabaseCredential',
+} as const satisfies Record<SecretType, string>;
+
+export const SEARCH_ATTRIBUTES = {
+  environment: 'KeyturnEnvironment',
+  secret: 'KeyturnSecret',
+  type: 'KeyturnSecretType',
+  phase: 'KeyturnPhase',
+} as const;
+
+/** Secrets Manager's name of a secret: `{environment}/{name}`. The name may itself contain slashes. */
+export function secretIdOf(environment: string, secret: string): string {
+  return `${environment}/${secret}`;
+}
+
+/** Splits `{environment}/{name}` at its first slash; `undefined` when either part is missing. */
+export function parseSecretId(secretId: string): { environment: string; secret: string } | undefined {
+  const slash = secretId.indexOf('/');
+  if (slash <= 0 || slash === secretId.length - 1) return undefined;
+  return { environment: secretId.slice(0, slash), secret: secretId.slice(slash + 1) };
+}
+
+/** The one workflow ID under which a secret may be rotated; the server admits one running workflow per ID. */
+export function rotationWorkflowId(environment: string, secret: string): string {
+  return `rotation/${secretIdOf(environment, secret)}`;
+}

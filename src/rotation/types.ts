@@ -1,0 +1,122 @@
+import type { SecretType } from './names';
+
+/** The one argument of every rotation workflow. */
+export interface RotationInput {
+  environment: string;
+  /** The secret's name below the environment. */
+  secret: string;
+  /** Why, for the audit trail. */
+  reason?: string;
+  /** Who, for the audit trail. */
+  requestedBy?: string;
+  /** Says what would be done and touches nothing. */
+  dryRun?: boolean;
+  /** Overrides the catalog's grace period, as a duration such as `'7 days'`. */
+  gracePeriod?: string;
+  /** The credential leaked: grace zero. */
+  emergency?: boolean;
+}
+
+/** Where a rotation stands; the value of the search attribute KeyturnPhase. */
+export type Phase = 'planning' | 'rotating' | 'grace-period' | 'retiring' | 'rolling-back' | 'finished';
+
+export type StepState =
+  'pending' | 'running' | 'waiting-for-audit' | 'done' | 'skipped' | 'failed' | 'undoing' | 'undone' | 'undo-failed';
+
+export interface StepStatus {
+  name: string;
+  /** What the step does, in words. */
+  summary: string;
+  state: StepState;
+  /** ISO 8601. */
+  startedAt?: string;
+  endedAt?: string;
+}
+
+export type Outcome = 'rotated' | 'unchanged' | 'aborted' | 'dry-run';
+
+/** The answer to the query `status`. */
+export interface RotationStatus {
+  environment: string;
+  secret: string;
+  /** Known once the plan is. */
+  type?: SecretType;
+  phase: Phase;
+  /** The step that runs now, or ran last. */
+  step: string;
+  steps: StepStatus[];
+  /** VersionIds in Secrets Manager. */
+  versions: { current?: string; candidate?: string };
+  startedAt: string;
+  requestedBy?: string;
+  reason?: string;
+  graceEndsAt?: string;
+  phaseInPercent?: number;
+  pastPointOfNoReturn: boolean;
+  /** Who asked for what while it ran, in order; refused requests say why. */
+  requests: OperatorRequest[];
+  outcome?: Outcome | 'rolled-back' | 'rollback-incomplete' | 'retirement-incomplete' | 'refused';
+}
+
+export interface OperatorRequest {
+  request: 'abort' | 'extendGracePeriod' | 'endGracePeriod';
+  at: string;
+  requestedBy?: string;
+  reason?: string;
+  /** Why nothing was done; absent when it was accepted. */
+  refused?: string;
+}
+
+/** What a rotation workflow returns. */
+export interface RotationResult {
+  outcome: Outcome;
+  environment: string;
+  secret: string;
+  type?: SecretType;
+  /** VersionIds: what was AWSCURRENT before, and what is now. */
+  versions: { previous?: string; current?: string };
+  /** What was done, or for a dry run would be done, step by step. */
+  steps: { name: string; summary: string }[];
+  /** Things that an operator should know although the rotation succeeded. */
+  warnings?: string[];
+  /** For an abort: who asked and why. */
+  requestedBy?: string;
+  reason?: string;
+}
+
+export interface AbortRequest {
+  reason?: string;
+  requestedBy?: string;
+}
+
+/** Either by a duration from the deadline in force, or until an ISO time. */
+export interface ExtendGracePeriodRequest {
+  by?: string;
+  until?: string;
+  requestedBy?: string;
+}
+
+export interface EndGracePeriodRequest {
+  reason?: string;
+  requestedBy?: string;
+}
+
+/** The answer to an accepted update. */
+export interface RequestAccepted {
+  accepted: string;
+  graceEndsAt?: string;
+}
+
+/** Where the three staging labels are, as VersionIds. */
+export interface StagingLabels {
+  current?: string;
+  previous?: string;
+  pending?: string;
+}
+
+/** What an inspection found of a secret, without its value. */
+export interface SecretInspection {
+  exists: boolean;
+  arn?: string;
+  labels: StagingLabels;
+}

@@ -1,0 +1,53 @@
+import type { DatabasePlan } from '../rotation/plan';
+import {
+  confirmCurrentLogin,
+  currentOf,
+  loginWithCandidate,
+  settleLeftovers,
+  targetOf,
+  verifyAsApplication,
+} from './database-steps';
+import type { Recipe, RotationContext, Step } from './saga/step';
+import { createCandidate, deliver, promote } from './secret-steps';
+
+const how = ({ plan }: RotationContext<DatabasePlan>) =>
+  plan.adminSecretId ? `as the administrator in ${plan.adminSecretId}` : 'as the login itself';
+
+const setPassword: Step<DatabasePlan> = {
+  name: 'setPassword',
+  summary: (context) => `set the login's password to the candidate's, ${how(context)}`,
+  run: (context, { write }) =>
+    write.setPassword({
+      versionId: context.candidate,
+      otherVersionIds: [currentOf(context)],
+      target: targetOf(context),
+    }),
+  undo: {
+    summary: ({ plan }) => `set the login's password back to the one that ${plan.secretId} had`,
+    run: async (context, { write, read }) => {
+      const version = { versionId: currentOf(context), target: targetOf(context) };
+      await write.setPassword({ ...version, otherVersionIds: [context.candidate] });
+      await read.proveLogin(version);
+    },
+  },
+};
+
+const proveOldPasswordRefused: Step<DatabasePlan> = {
+  name: 'proveOldPasswordRefused',
+  summary: () => 'prove that the old password is refused',
+  run: (context, { read }) =>
+    read.proveOldPasswordRefused({ versionId: currentOf(context), target: targetOf(context) }),
+};
+
+/** One login whose password is changed in place. Between setPassword and promote, AWSCURRENT does not open the database. */
+export const singleUserRecipe: Recipe<DatabasePlan> = [
+  settleLeftovers,
+  confirmCurrentLogin,
+  createCandidate<DatabasePlan>(() => ({ kind: 'database', login: 'same' })),
+  setPassword,
+  loginWithCandidate,
+  promote,
+  deliver,
+  verifyAsApplication,
+  proveOldPasswordRefused,
+];

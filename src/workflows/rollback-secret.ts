@@ -1,0 +1,25 @@
+import type { RotationPlan } from '../rotation/plan';
+import type { RotationInput, RotationResult } from '../rotation/types';
+import { databaseRecipe } from './rotate-database-credential';
+import { appSecretRecipe } from './rotate-app-secret';
+import { runRotation } from './saga/run-rotation';
+import type { Recipe } from './saga/step';
+
+/**
+ * Goes back to AWSPREVIOUS after a rotation that ended: the recipe of the secret's type, with the old version as its candidate, so
+ * that the target system and the dependents are set back too, and a rollback that fails is itself undone.
+ */
+export async function rollbackSecret(input: RotationInput): Promise<RotationResult> {
+  return runRotation<RotationPlan>(input, recipeFor, 'back');
+}
+
+function recipeFor(plan: RotationPlan, input: RotationInput): { plan: RotationPlan; recipe: Recipe<RotationPlan> } {
+  switch (plan.type) {
+    case 'app-secret':
+      return { plan, recipe: appSecretRecipe as Recipe<RotationPlan> };
+    case 'database': {
+      const chosen = databaseRecipe(plan, input);
+      return { plan: chosen.plan, recipe: chosen.recipe as Recipe<RotationPlan> };
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import { Cause } from '../rotation/errors';
+import type { AppSecretPlan } from '../rotation/plan';
+import type { RotationInput, RotationResult } from '../rotation/types';
+import { createCandidate, deliver, promote, settleStaleCandidate } from './secret-steps';
+import { refuse } from './saga/failures';
+import { expectType, runRotation } from './saga/run-rotation';
+import type { Recipe } from './saga/step';
+
+/** Rotates one application secret: a value that only its dependents read, such as a signing or session key. */
+export async function rotateAppSecret(input: RotationInput): Promise<RotationResult> {
+  return runRotation(input, (plan) => {
+    if (input.gracePeriod !== undefined) {
+      throw refuse(Cause.BadInput, 'an app-secret has no grace period; leave gracePeriod out.');
+    }
+    return { plan: expectType(plan, 'app-secret'), recipe: appSecretRecipe };
+  });
+}
+
+export const appSecretRecipe: Recipe<AppSecretPlan> = [
+  settleStaleCandidate,
+  createCandidate<AppSecretPlan>(({ plan }) => (plan.field ? { kind: 'field', field: plan.field } : { kind: 'whole' })),
+  promote,
+  deliver,
+];

@@ -1,0 +1,40 @@
+import { parseDuration } from '../rotation/durations';
+import { Cause } from '../rotation/errors';
+import type { DatabasePlan, RotationPlan } from '../rotation/plan';
+import type { RotationInput, RotationResult } from '../rotation/types';
+import { alternatingUsersRecipe } from './database-alternating-users';
+import { singleUserRecipe } from './database-single-user';
+import { refuse } from './saga/failures';
+import { expectType, runRotation } from './saga/run-rotation';
+import type { Recipe } from './saga/step';
+
+/** Rotates the login of a PostgreSQL database by the strategy that the catalog names. */
+export async function rotateDatabaseCredential(input: RotationInput): Promise<RotationResult> {
+  return runRotation(input, databaseRecipe);
+}
+
+/** The recipe of a database's strategy. */
+export function databaseRecipe(
+  plan: RotationPlan,
+  input: RotationInput,
+): { plan: DatabasePlan; recipe: Recipe<DatabasePlan> } {
+  const database = expectType(plan, 'database');
+  switch (database.strategy) {
+    case 'single-user':
+      if (input.gracePeriod !== undefined) {
+        throw refuse(
+          Cause.BadInput,
+          'a single-user credential has no grace period, because its one password is changed in place; leave gracePeriod out.',
+        );
+      }
+      return { plan: database, recipe: singleUserRecipe };
+    case 'alternating-users':
+      return { plan: { ...database, gracePeriodMs: graceOf(database, input) }, recipe: alternatingUsersRecipe };
+  }
+}
+
+/** A leaked login is locked as soon as the other one is in use; otherwise what the input says, then the catalog. */
+function graceOf({ gracePeriodMs }: DatabasePlan, { emergency, gracePeriod }: RotationInput): number | undefined {
+  if (emergency) return 0;
+  return gracePeriod === undefined ? gracePeriodMs : parseDuration(gracePeriod);
+}

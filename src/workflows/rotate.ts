@@ -1,0 +1,62 @@
+import {
+  ApplicationFailure,
+  ChildWorkflowCancellationType,
+  ChildWorkflowFailure,
+  ParentClosePolicy,
+  startChild,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { Cause } from '../rotation/errors';
+import { ROTATION_WORKFLOWS, rotationWorkflowId, secretIdOf } from '../rotation/names';
+import type { RotationInput, RotationResult } from '../rotation/types';
+import { activitiesFor } from './saga/activities';
+import { checkInput } from './saga/admission';
+import { causeOf, rotationRefused } from './saga/failures';
+
+/** How long the plan is asked for. */
+const PREPARATION_MS = 15 * 60_000;
+
+/**
+ * The front door: looks the secret's type up in the catalog, starts the right rotation under its own ID and returns its result. The
+ * rotation goes on when the front door is terminated; a cancellation is passed on to it.
+ */
+export async function rotate(input: RotationInput): Promise<RotationResult> {
+  checkInput(input);
+  const { environment, secret, requestedBy, reason } = input;
+  const secretId = secretIdOf(environment, secret);
+  const does = (step: string, summary: string) =>
+    activitiesFor({
+      subject: { secretId, requestedBy, reason },
+      step,
+      summary,
+      limitMs: PREPARATION_MS,
+      onAuditDown: () => undefined,
+    });
+  try {
+    const plan = await does('loadPlan', `look up the type of ${secretId}`).read.loadPlan({ environment, secret });
+    const rotation = await startChild<(input: RotationInput) => Promise<RotationResult>>(
+      ROTATION_WORKFLOWS[plan.type],
+      {
+        workflowId: rotationWorkflowId(environment, secret),
+        args: [input],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+        staticSummary: `Rotate ${secretId}`,
+      },
+    );
+    return await rotation.result();
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      const running = await does('describeRotation', `see what runs for ${secretId}`).read.describeRotation({
+        environment,
+        secret,
+      });
+      const message = `${running}. Follow it with keyturn status ${secretId}, or stop it with keyturn abort ${secretId}.`;
+      throw rotationRefused(secretId, { step: 'start', cause: { type: Cause.AlreadyRunning, message } });
+    }
+    // The rotation's own failure says it all; that it ran as a child says nothing.
+    if (error instanceof ChildWorkflowFailure && error.cause instanceof ApplicationFailure) throw error.cause;
+    if (error instanceof ChildWorkflowFailure) throw error;
+    throw rotationRefused(secretId, { step: 'loadPlan', cause: causeOf(error) });
+  }
+}

@@ -1,0 +1,66 @@
+import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/workflow';
+import { Cause, RotationFailure } from '../../rotation/errors';
+import type {
+  CauseDetails,
+  RefusedDetails,
+  RetirementIncompleteDetails,
+  RollbackIncompleteDetails,
+  RolledBackDetails,
+} from '../../rotation/errors';
+
+/** What lies at the bottom of a failure: the activity's own words where there are some. */
+export function causeOf(error: unknown): CauseDetails {
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) return causeOf(error.cause);
+  if (error instanceof TimeoutFailure) {
+    // After a time-out the last attempt's failure says more than that time ran out.
+    if (error.cause) return causeOf(error.cause);
+    return { type: Cause.TargetUnavailable, message: `no answer in time (${error.timeoutType})` };
+  }
+  if (error instanceof ApplicationFailure) return { type: error.type ?? Cause.Unexpected, message: error.message };
+  return { type: Cause.Unexpected, message: error instanceof Error ? error.message : 'unknown failure' };
+}
+
+/** A refusal with a message of its own, before any activity. */
+export function refuse(cause: Cause, message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, cause);
+}
+
+export function rotationRefused(secretId: string, details: RefusedDetails): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: RotationFailure.RotationRefused,
+    message: `${secretId} was not rotated, and nothing was changed: ${details.cause.message}`,
+    nonRetryable: true,
+    details: [details],
+  });
+}
+
+export function rotationRolledBack(secretId: string, details: RolledBackDetails): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: RotationFailure.RotationRolledBack,
+    message: `${secretId} was not rotated; everything is as it was. ${details.step} failed: ${details.cause.message}`,
+    nonRetryable: true,
+    details: [details],
+  });
+}
+
+export function rollbackIncomplete(secretId: string, details: RollbackIncompleteDetails): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: RotationFailure.RollbackIncomplete,
+    message: `${secretId} could not be rolled back completely after ${details.step} (${details.cause.message}). Left to do by hand: ${todo(details.leftToDo)}`,
+    nonRetryable: true,
+    details: [details],
+  });
+}
+
+export function retirementIncomplete(secretId: string, details: RetirementIncompleteDetails): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: RotationFailure.RetirementIncomplete,
+    message: `${secretId} was rotated and the new version is in use, but the old one could not be retired. Left to do by hand: ${todo(details.leftToDo)}`,
+    nonRetryable: true,
+    details: [details],
+  });
+}
+
+function todo(left: RollbackIncompleteDetails['leftToDo']): string {
+  return left.map((item) => `${item.todo} (${item.cause.message})`).join('; ');
+}

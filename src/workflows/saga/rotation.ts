@@ -1,0 +1,290 @@
+import { CancelledFailure, CancellationScope, condition } from '@temporalio/workflow';
+import type { StepInput } from '../../activities/step-input';
+import type { CauseDetails } from '../../rotation/errors';
+import { secretIdOf } from '../../rotation/names';
+import type { RotationPlan } from '../../rotation/plan';
+import type {
+  AbortRequest,
+  OperatorRequest,
+  Outcome,
+  Phase,
+  RotationInput,
+  RotationResult,
+  RotationStatus,
+  StepState,
+  StepStatus,
+} from '../../rotation/types';
+import { activitiesFor } from './activities';
+import type { Does } from './activities';
+import { causeOf } from './failures';
+import { indexPhase, indexRotation, writeLogbook } from './logbook';
+import { listenToOperators } from './operator-requests';
+import type { Recipe, RotationContext, Step } from './step';
+
+/** How long the plan and the first look at the secret are retried; afterwards the plan says how long. */
+const PREPARATION_MS = 15 * 60_000;
+
+const isoNow = () => new Date().toISOString();
+
+/** A rotation under way: its status, its operators' requests, and how its steps are performed. */
+export class Rotation {
+  readonly secretId: string;
+  readonly status: RotationStatus;
+  abortRequest?: AbortRequest;
+
+  private plan?: RotationPlan;
+  private readonly startedAt = Date.now();
+  private readonly subject: Omit<StepInput, 'step'>;
+  private interruptibleScope?: CancellationScope;
+  private graceIsOver = false;
+  /** Audit records of operators' requests that are on their way. */
+  private readonly requestRecords: Promise<void>[] = [];
+
+  constructor(input: RotationInput) {
+    const { environment, secret, requestedBy, reason } = input;
+    this.secretId = secretIdOf(environment, secret);
+    this.subject = { secretId: this.secretId, requestedBy, reason };
+    this.status = {
+      environment,
+      secret,
+      phase: 'planning',
+      step: '',
+      steps: [],
+      versions: {},
+      startedAt: isoNow(),
+      requestedBy,
+      reason,
+      pastPointOfNoReturn: false,
+      requests: [],
+    };
+    listenToOperators(this.status, {
+      abort: (request) => {
+        this.abortRequest = request;
+        this.interruptibleScope?.cancel();
+      },
+      extendGracePeriod: (endsAt) => {
+        this.status.graceEndsAt = endsAt.toISOString();
+      },
+      endGracePeriod: () => {
+        this.status.graceEndsAt = isoNow();
+        this.graceIsOver = true;
+      },
+      record: (request) => this.recordRequest(request),
+    });
+    writeLogbook(this.status);
+  }
+
+  /** Runs what an abort or a cancellation interrupts. */
+  async interruptible<T>(work: () => Promise<T>): Promise<T> {
+    const scope = new CancellationScope();
+    this.interruptibleScope = scope;
+    if (this.abortRequest) scope.cancel();
+    return scope.run(work);
+  }
+
+  follow(plan: RotationPlan): void {
+    this.plan = plan;
+    this.status.type = plan.type;
+    indexRotation(this.status);
+  }
+
+  /** Shows what lies ahead. */
+  announce<P extends RotationPlan>(context: RotationContext<P>, recipe: Recipe<P>): void {
+    this.status.versions.current = context.found.labels.current;
+    if (!context.input.dryRun) this.status.versions.candidate = context.candidate;
+    this.status.steps.push(
+      ...recipe.map((step): StepStatus => {
+        const skipped = step.when !== undefined && !step.when(context);
+        return { name: step.name, summary: step.summary(context), state: skipped ? 'skipped' : 'pending' };
+      }),
+    );
+    writeLogbook(this.status);
+  }
+
+  enterPhase(phase: Phase): void {
+    if (this.status.phase === phase) return;
+    this.status.phase = phase;
+    indexPhase(this.status);
+    writeLogbook(this.status);
+  }
+
+  /** @throws CancelledFailure when an abort came just before. */
+  passPointOfNoReturn(): void {
+    this.stopIfAborted();
+    this.status.pastPointOfNoReturn = true;
+    writeLogbook(this.status);
+  }
+
+  skip(name: string): void {
+    this.mark(this.stepNamed(name), 'skipped');
+  }
+
+  /** A step before the recipe's own. */
+  async look<T>(name: string, summary: string, work: (does: Does) => Promise<T>): Promise<T> {
+    this.stopIfAborted();
+    const step: StepStatus = { name, summary, state: 'pending' };
+    this.status.steps.push(step);
+    return this.run(step, () => work(this.does(step)));
+  }
+
+  /** One step of the recipe; what lies past the point of no return is not interrupted. */
+  async perform<P extends RotationPlan>(step: Step<P>, context: RotationContext<P>): Promise<void> {
+    const shown = this.stepNamed(step.name);
+    const work = () => this.run(shown, () => step.run(context, this.does(shown)));
+    if (this.status.pastPointOfNoReturn) return CancellationScope.nonCancellable(work);
+    this.stopIfAborted();
+    return work();
+  }
+
+  /** @returns why it could not be undone, or nothing when it was. */
+  async compensate(
+    name: string,
+    summary: string,
+    work: (does: Does) => Promise<void>,
+  ): Promise<CauseDetails | undefined> {
+    const step = this.stepNamed(name);
+    this.mark(step, 'undoing');
+    try {
+      await work(this.does({ ...step, summary }, this.plan?.timeouts.rollbackMs));
+      this.mark(step, 'undone');
+      return undefined;
+    } catch (error) {
+      this.mark(step, 'undo-failed');
+      return causeOf(error);
+    }
+  }
+
+  versionsBefore(): RotationResult['versions'] {
+    return { current: this.status.versions.current };
+  }
+
+  /** Records the outcome and makes the workflow's result. */
+  async finish(
+    outcome: Outcome,
+    about: Pick<RotationResult, 'versions' | 'warnings' | 'requestedBy' | 'reason'>,
+  ): Promise<RotationResult> {
+    await this.record({ outcome, versions: about.versions });
+    const { environment, secret, type, steps, requestedBy, reason } = this.status;
+    return {
+      outcome,
+      environment,
+      secret,
+      type,
+      requestedBy,
+      reason,
+      ...about,
+      warnings: about.warnings?.length ? about.warnings : undefined,
+      steps: steps.filter((step) => step.state !== 'skipped').map(({ name, summary }) => ({ name, summary })),
+    };
+  }
+
+  async recordFailure(
+    outcome: NonNullable<RotationStatus['outcome']>,
+    failedStep: string,
+    cause: CauseDetails,
+  ): Promise<void> {
+    await this.record({ outcome, versions: this.versionsBefore(), failedStep, cause: cause.type });
+  }
+
+  private async record(end: {
+    outcome: NonNullable<RotationStatus['outcome']>;
+    versions: RotationResult['versions'];
+    failedStep?: string;
+    cause?: string;
+  }): Promise<void> {
+    await CancellationScope.nonCancellable(async () => {
+      const step: StepStatus = {
+        name: 'recordOutcome',
+        summary: `record the outcome: ${end.outcome}`,
+        state: 'pending',
+      };
+      const { environment, type } = this.status;
+      const durationMs = Date.now() - this.startedAt;
+      await this.does(step, 'unlimited').write.recordOutcome({ environment, type, durationMs, ...end });
+      await Promise.all(this.requestRecords);
+    });
+    this.status.outcome = end.outcome;
+    this.enterPhase('finished');
+  }
+
+  private recordRequest(request: OperatorRequest): void {
+    this.status.requests.push(request);
+    writeLogbook(this.status);
+    const step: StepStatus = {
+      name: request.request,
+      summary: `record the request ${request.request}`,
+      state: 'pending',
+    };
+    this.requestRecords.push(
+      CancellationScope.nonCancellable(() =>
+        this.does(step, 'unlimited', request).write.recordOperatorAct({
+          act: request.request,
+          accepted: request.refused === undefined,
+          refused: request.refused,
+        }),
+      ),
+    );
+  }
+
+  private async run<T>(step: StepStatus, work: () => Promise<T>): Promise<T> {
+    this.status.step = step.name;
+    step.startedAt = isoNow();
+    this.mark(step, 'running');
+    try {
+      const result = await work();
+      this.mark(step, 'done');
+      return result;
+    } catch (error) {
+      this.mark(step, 'failed');
+      throw error;
+    }
+  }
+
+  private mark(step: StepStatus, state: StepState): void {
+    step.state = state;
+    if (state !== 'running' && state !== 'undoing' && state !== 'waiting-for-audit') step.endedAt = isoNow();
+    writeLogbook(this.status);
+  }
+
+  private does(
+    step: StepStatus,
+    limitMs: number | 'unlimited' = this.plan?.timeouts.stepMs ?? PREPARATION_MS,
+    asked: Pick<StepInput, 'requestedBy' | 'reason'> = this.subject,
+  ): Does {
+    const { requestedBy, reason } = asked;
+    return {
+      ...activitiesFor({
+        subject: { ...this.subject, requestedBy, reason },
+        step: step.name,
+        summary: step.summary,
+        limitMs: limitMs === 'unlimited' ? undefined : limitMs,
+        onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : 'running'),
+      }),
+      waitOutGracePeriod: (milliseconds) => this.waitOutGracePeriod(milliseconds),
+    };
+  }
+
+  /** Waits, durably, until the grace period's end; operators move that end meanwhile. */
+  private async waitOutGracePeriod(milliseconds: number): Promise<void> {
+    this.status.graceEndsAt = new Date(Date.now() + milliseconds).toISOString();
+    this.enterPhase('grace-period');
+    while (!this.graceIsOver) {
+      const endsAt = this.status.graceEndsAt;
+      const left = Date.parse(endsAt) - Date.now();
+      if (left <= 0) break;
+      await condition(() => this.graceIsOver || this.status.graceEndsAt !== endsAt, left, {
+        summary: `grace period until ${endsAt}`,
+      });
+    }
+  }
+
+  private stepNamed(name: string): StepStatus {
+    const step = this.status.steps.find((candidate) => candidate.name === name);
+    if (!step) throw new Error(`no step is named ${name}`);
+    return step;
+  }
+
+  private stopIfAborted(): void {
+    if (this.abortRequest || CancellationScope.current().consideredCancelled) throw new CancelledFailure('aborted');
+  }
+}

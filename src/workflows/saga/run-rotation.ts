@@ -1,0 +1,217 @@
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { Cause } from '../../rotation/errors';
+import type { CauseDetails, RollbackIncompleteDetails } from '../../rotation/errors';
+import { ROTATION_WORKFLOWS, secretIdOf } from '../../rotation/names';
+import type { RotationPlan } from '../../rotation/plan';
+import type { AbortRequest, RotationInput, RotationResult } from '../../rotation/types';
+import { admit } from './admission';
+import type { Does } from './activities';
+import {
+  causeOf,
+  refuse,
+  retirementIncomplete,
+  rollbackIncomplete,
+  rotationRefused,
+  rotationRolledBack,
+} from './failures';
+import { Rotation } from './rotation';
+import type { Recipe, RotationContext, Step } from './step';
+
+/** Chooses the recipe once the plan is known. @throws ApplicationFailure when the plan is not for this workflow. */
+export type ChooseRecipe<P extends RotationPlan> = (
+  plan: RotationPlan,
+  input: RotationInput,
+) => { plan: P; recipe: Recipe<P> };
+
+/**
+ * One rotation from its start to its end: plan, look, then the recipe's steps in order. A compensation is registered before its step
+ * runs; when a step fails, or an operator aborts, they run in reverse order.
+ */
+export async function runRotation<P extends RotationPlan>(
+  input: RotationInput,
+  choose: ChooseRecipe<P>,
+  direction: 'forward' | 'back' = 'forward',
+): Promise<RotationResult> {
+  admit(input);
+  const rotation = new Rotation(input);
+  let context: RotationContext<P>;
+  let recipe: Recipe<P>;
+  try {
+    ({ context, recipe } = await prepare(rotation, input, choose, direction));
+  } catch (error) {
+    return end(rotation, error, []);
+  }
+  return input.dryRun ? rehearse(rotation, context, recipe) : carryOut(rotation, context, recipe);
+}
+
+/** Loads the plan and looks at the secret; nothing has been changed when this fails. */
+async function prepare<P extends RotationPlan>(
+  rotation: Rotation,
+  input: RotationInput,
+  choose: ChooseRecipe<P>,
+  direction: 'forward' | 'back',
+): Promise<{ context: RotationContext<P>; recipe: Recipe<P> }> {
+  return rotation.interruptible(async () => {
+    const { environment, secret } = input;
+    const loaded = await rotation.look('loadPlan', `read the plan of ${rotation.secretId} from the catalog`, (does) =>
+      does.read.loadPlan({ environment, secret }),
+    );
+    const { plan, recipe } = choose(loaded, input);
+    rotation.follow(plan);
+    const found = await rotation.look('inspectSecret', `look at the labels of ${plan.secretId}`, (does) =>
+      does.read.inspectSecret({}),
+    );
+    const candidate = direction === 'back' ? found.labels.previous : workflowInfo().firstExecutionRunId;
+    if (!candidate) {
+      throw refuse(Cause.NothingToRollBackTo, `${plan.secretId} has no AWSPREVIOUS version to go back to.`);
+    }
+    const context: RotationContext<P> = {
+      plan,
+      input,
+      found,
+      candidate,
+      goingBack: direction === 'back',
+      warnings: [],
+    };
+    rotation.announce(context, recipe);
+    return { context, recipe };
+  });
+}
+
+/** A dry run: does what only looks, and says what the rest would do. */
+async function rehearse<P extends RotationPlan>(
+  rotation: Rotation,
+  context: RotationContext<P>,
+  recipe: Recipe<P>,
+): Promise<RotationResult> {
+  try {
+    await rotation.interruptible(async () => {
+      for (const step of recipe) {
+        if (step.onlyLooks) await rotation.perform(step, context);
+      }
+    });
+  } catch (error) {
+    return end(rotation, error, []);
+  }
+  return rotation.finish('dry-run', {
+    versions: { current: context.found.labels.current },
+    warnings: context.warnings,
+  });
+}
+
+async function carryOut<P extends RotationPlan>(
+  rotation: Rotation,
+  context: RotationContext<P>,
+  recipe: Recipe<P>,
+): Promise<RotationResult> {
+  const compensations: Compensation[] = [];
+  const { current } = context.found.labels;
+  try {
+    await rotation.interruptible(async () => {
+      rotation.enterPhase('rotating');
+      for (const step of recipe) {
+        if (step.when && !step.when(context)) {
+          rotation.skip(step.name);
+          continue;
+        }
+        if (step.pointOfNoReturn) rotation.passPointOfNoReturn();
+        if (step.phase) rotation.enterPhase(step.phase);
+        if (step.undo) compensations.push(compensationOf(step, step.undo, context));
+        await rotation.perform(step, context);
+      }
+      // From here an abort would find nothing left to stop.
+      rotation.passPointOfNoReturn();
+    });
+  } catch (error) {
+    if (rotation.status.pastPointOfNoReturn) return leaveToRetire(rotation, context, recipe, error);
+    return end(rotation, error, compensations);
+  }
+  return rotation.finish('rotated', {
+    versions: { previous: current, current: context.candidate },
+    warnings: context.warnings,
+  });
+}
+
+interface Compensation {
+  step: string;
+  summary: string;
+  afterTheOthers: boolean;
+  run(does: Does): Promise<void>;
+}
+
+function compensationOf<P extends RotationPlan>(
+  step: Step<P>,
+  undo: NonNullable<Step<P>['undo']>,
+  context: RotationContext<P>,
+): Compensation {
+  return {
+    step: step.name,
+    summary: undo.summary(context),
+    afterTheOthers: undo.afterTheOthers ?? false,
+    run: (does) => undo.run(context, does),
+  };
+}
+
+/** Undoes what was begun, in reverse order, and ends as aborted, refused, rolled back or not quite rolled back. */
+async function end(rotation: Rotation, error: unknown, compensations: Compensation[]): Promise<RotationResult> {
+  const aborted: AbortRequest | undefined = rotation.abortRequest ?? (isCancellation(error) ? {} : undefined);
+  const cause: CauseDetails = aborted ? { type: 'Aborted', message: aborted.reason ?? 'aborted' } : causeOf(error);
+  const failedStep = rotation.status.step;
+  return CancellationScope.nonCancellable(async () => {
+    const undone: string[] = [];
+    const leftToDo: RollbackIncompleteDetails['leftToDo'] = [];
+    if (compensations.length > 0) rotation.enterPhase('rolling-back');
+    const inReverse = compensations.toReversed();
+    for (const compensation of [
+      ...inReverse.filter((c) => !c.afterTheOthers),
+      ...inReverse.filter((c) => c.afterTheOthers),
+    ]) {
+      const { step, summary } = compensation;
+      const failed = await rotation.compensate(step, summary, (does) => compensation.run(does));
+      if (failed) leftToDo.push({ step, todo: summary, cause: failed });
+      else undone.push(summary);
+    }
+    const { secretId } = rotation;
+    if (leftToDo.length > 0) {
+      await rotation.recordFailure('rollback-incomplete', failedStep, cause);
+      throw rollbackIncomplete(secretId, { step: failedStep, cause, undone, leftToDo });
+    }
+    if (aborted) return rotation.finish('aborted', { ...aborted, versions: rotation.versionsBefore() });
+    if (compensations.length === 0) {
+      await rotation.recordFailure('refused', failedStep, cause);
+      throw rotationRefused(secretId, { step: failedStep, cause });
+    }
+    await rotation.recordFailure('rolled-back', failedStep, cause);
+    throw rotationRolledBack(secretId, { step: failedStep, cause, undone });
+  });
+}
+
+/** Past the point of no return there is no way back: what could not be done is named. */
+async function leaveToRetire<P extends RotationPlan>(
+  rotation: Rotation,
+  context: RotationContext<P>,
+  recipe: Recipe<P>,
+  error: unknown,
+): Promise<never> {
+  const cause = causeOf(error);
+  const { step, steps } = rotation.status;
+  const open = new Set(steps.filter((s) => s.state === 'failed' || s.state === 'pending').map((s) => s.name));
+  const leftToDo = recipe
+    .filter((s) => open.has(s.name))
+    .map((s) => ({ step: s.name, todo: s.summary(context), cause }));
+  await rotation.recordFailure('retirement-incomplete', step, cause);
+  throw retirementIncomplete(rotation.secretId, { step, cause, leftToDo });
+}
+
+/** The plan of a type that this workflow rotates, or a refusal that names the workflow that does. */
+export function expectType<T extends RotationPlan['type']>(
+  plan: RotationPlan,
+  type: T,
+): Extract<RotationPlan, { type: T }> {
+  if (plan.type === type) return plan as Extract<RotationPlan, { type: T }>;
+  const secretId = secretIdOf(plan.environment, plan.secret);
+  throw refuse(
+    Cause.WrongSecretType,
+    `the catalog says that ${secretId} is of type ${plan.type}; start ${ROTATION_WORKFLOWS[plan.type]} for it, or rotate, which finds out by itself.`,
+  );
+}

@@ -1,0 +1,42 @@
+import type { RotationPlan } from '../../rotation/plan';
+import type { Phase, RotationInput, SecretInspection } from '../../rotation/types';
+import type { Does } from './activities';
+
+/** What every step of a recipe knows. */
+export interface RotationContext<P extends RotationPlan = RotationPlan> {
+  plan: P;
+  input: RotationInput;
+  /** The secret as it was found: the labels that a rollback restores. */
+  found: SecretInspection;
+  /** The VersionId that becomes AWSCURRENT. It is also the ClientRequestToken under which it is created. */
+  candidate: string;
+  /** True when the candidate is the version labelled AWSPREVIOUS, and nothing new is drawn. */
+  goingBack: boolean;
+  /** Things to tell the operator although the rotation succeeds. */
+  warnings: string[];
+}
+
+/**
+ * One step of a recipe. It is one or more activities, each of which may run again after its answer was lost.
+ */
+export interface Step<P extends RotationPlan> {
+  name: string;
+  /** What it does, as an imperative sentence; shown in a dry run, in `status`, and beside the activity in the web UI. */
+  summary(context: RotationContext<P>): string;
+  /** Left out when this says so. */
+  when?(context: RotationContext<P>): boolean;
+  run(context: RotationContext<P>, does: Does): Promise<void>;
+  undo?: {
+    summary(context: RotationContext<P>): string;
+    run(context: RotationContext<P>, does: Does): Promise<void>;
+    /** It passes on what the other compensations restore, and so comes after them. */
+    afterTheOthers?: true;
+  };
+  phase?: Phase;
+  /** Only looks, so that a dry run does it as well. */
+  onlyLooks?: true;
+  /** Cannot be undone: from here the rotation only goes forward. */
+  pointOfNoReturn?: true;
+}
+
+export type Recipe<P extends RotationPlan> = readonly Step<P>[];

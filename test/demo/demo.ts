@@ -1,0 +1,148 @@
+/** `npm run demo`: rotations on real parts, one killed in the middle, one that fails; exit code 0 only if all was as promised. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { parse, stringify } from 'yaml';
+import { KeyturnClient } from '../../src/client/keyturn-client';
+import { table } from '../../src/client/table';
+import { secretsManagerOf } from '../lab/aws';
+import { startLab } from '../lab/lab';
+import type { Lab } from '../lab/lab';
+import { PartUnavailable, secondsSince } from '../lab/part';
+import { projectFile } from '../lab/project';
+import { seedSampleCatalog } from '../lab/seed';
+import { stopSignal } from '../lab/stop-signals';
+import { spawnWorker } from '../lab/worker-process';
+import type { WorkerProcess } from '../lab/worker-process';
+import { createPauses, PAUSES_DIRECTORY } from '../testbed/pauses';
+import { BrokenRelease } from './application';
+import { failAndRollBack, killWorker, rotateAppSecret, rotateUnderLoad } from './story';
+import type { Chapter } from './story';
+
+const say = (line: string): void => console.log(line);
+
+/** The worker that can be stopped at an exact point of a rotation; otherwise the real one. */
+const WORKER_PROGRAM = 'dist/test/testbed/test-worker.js';
+
+async function main(): Promise<number> {
+  const told = tell();
+  const end = await Promise.race([told, stopSignal()]);
+  return typeof end === 'string' ? 1 : (end ?? 1);
+}
+
+async function tell(): Promise<number> {
+  const startedAt = Date.now();
+  say('Starting the real parts:');
+  const lab = await startLab({ report: (line) => say(`  ${line}`) });
+  const directory = await mkdtemp(join(tmpdir(), 'keyturn-demo-'));
+  const connection = await Connection.connect({ address: lab.temporal.address });
+  const secretsManager = secretsManagerOf(lab.aws);
+  const workers: WorkerProcess[] = [];
+  let release: BrokenRelease | undefined;
+  const storyStartedAt = Date.now();
+  try {
+    await seedSampleCatalog(lab);
+    const catalog = join(directory, 'keyturn.yaml');
+    await writeFile(catalog, await readFile(projectFile('keyturn.yaml'), 'utf8'));
+    const startWorker = async () => {
+      const worker = await spawnWorker(workerEnv(lab, catalog, directory), { program: WORKER_PROGRAM });
+      workers.push(worker);
+      await worker.ready;
+      return worker;
+    };
+    const stage = {
+      client: new KeyturnClient(new Client({ connection, namespace: lab.temporal.namespace })),
+      secretsManager,
+      pauses: createPauses(directory),
+      startWorker,
+      say,
+    };
+    const worker = await startWorker();
+    const chapters = [
+      await rotateAppSecret(stage, 'dev/jwt-secret'),
+      await rotateUnderLoad(stage, 'dev/database/app', {
+        what: 'single user',
+        words: '\n2. One database login, its password changed in place, while an application keeps querying.',
+        mayFail: true,
+        oldIsRefused: true,
+      }),
+      await rotateUnderLoad(stage, 'dev/database/orders', {
+        what: 'alternating users',
+        words: '\n3. Two database logins that take turns, while an application keeps querying: it must not notice.',
+        mayFail: false,
+        oldIsRefused: false,
+      }),
+      await killWorker(stage, 'dev/database/app', worker),
+    ];
+    release = await BrokenRelease.start(secretsManager, 'dev/database/app');
+    await dependOn(catalog, release.healthUrl);
+    chapters.push(await failAndRollBack(stage, 'dev/database/app'));
+    return close(chapters, secondsSince(storyStartedAt), secondsSince(startedAt));
+  } finally {
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await release?.stop();
+    secretsManager.destroy();
+    await connection.close();
+    await lab.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function workerEnv(lab: Lab, catalog: string, directory: string): Record<string, string> {
+  return { ...lab.env, KEYTURN_CATALOG: catalog, [PAUSES_DIRECTORY]: directory };
+}
+
+/** Edits the catalog as an operator would: the next rotation of database/app has a dependent. */
+async function dependOn(catalog: string, healthUrl: string): Promise<void> {
+  const content = parse(await readFile(catalog, 'utf8')) as {
+    environments: { dev: { secrets: Record<string, Record<string, unknown>> } };
+  };
+  content.environments.dev.secrets['database/app'] = {
+    ...content.environments.dev.secrets['database/app'],
+    dependents: [{ http: { name: 'broken release', healthUrl, timeout: '3 seconds' } }],
+  };
+  await writeFile(catalog, stringify(content));
+}
+
+function close(chapters: Chapter[], story: string, all: string): number {
+  say('\nWhat happened (the last 12 characters of each version ID):\n');
+  say(
+    table([
+      [
+        '',
+        'secret',
+        'outcome',
+        'took',
+        'old version',
+        'now current',
+        'application queries',
+        'old password',
+        'as promised',
+      ],
+      ...chapters.map((c) => [
+        c.what,
+        c.secretId,
+        c.outcome,
+        c.took,
+        c.oldVersion,
+        c.newVersion,
+        c.queries,
+        c.oldPassword,
+        c.asPromised ? 'yes' : 'NO',
+      ]),
+    ]),
+  );
+  const kept = chapters.every(({ asPromised }) => asPromised);
+  say(`\n${kept ? 'All of it was as promised' : 'NOT all of it was as promised'} (story ${story}, with start ${all}).`);
+  say('Next: npm run lab keeps such a set-up running, with the web UI and commands to try.');
+  return kept ? 0 : 1;
+}
+
+main().then(
+  (exitCode) => process.exit(exitCode),
+  (error: unknown) => {
+    console.error(error instanceof PartUnavailable ? `\n${error.message}` : error);
+    process.exit(1);
+  },
+);

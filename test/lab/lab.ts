@@ -1,0 +1,82 @@
+import { createAuditDatabase } from './audit-database';
+import { startAws, type Aws } from './aws';
+import type { Report } from './part';
+import { startPostgres, type Postgres, type PostgresOptions } from './postgres';
+import { projectFile } from './project';
+import { startTemporal, type Temporal } from './temporal';
+
+/** The real parts, running. */
+export interface Lab {
+  temporal: Temporal;
+  postgres: Postgres;
+  aws: Aws;
+  /** For KEYTURN_AUDIT_DATABASE_URL. */
+  auditDatabaseUrl: string;
+  /** What a worker, the CLI and a person's shell need to work with this lab. */
+  env: Record<string, string>;
+  /** Ends all that was started. */
+  stop(): Promise<void>;
+}
+
+export interface LabOptions {
+  /** Takes the progress, a line per part and one for each that has to be built. */
+  report: Report;
+  postgres?: PostgresOptions;
+}
+
+/**
+ * Starts Temporal, PostgreSQL with the audit database, and AWS at the same time. If one cannot be had, none is left running.
+ *
+ * @throws {PartUnavailable}
+ */
+export async function startLab({ report, postgres: postgresOptions }: LabOptions): Promise<Lab> {
+  const [temporal, database, aws] = await Promise.allSettled([
+    startTemporal(report),
+    startPostgresWithAudit(report, postgresOptions),
+    startAws(report),
+  ]);
+  if (temporal.status === 'fulfilled' && database.status === 'fulfilled' && aws.status === 'fulfilled') {
+    return labOf(temporal.value, database.value, aws.value);
+  }
+
+  if (temporal.status === 'fulfilled') await temporal.value.stop();
+  if (database.status === 'fulfilled') await database.value.postgres.stop();
+  if (aws.status === 'fulfilled') await aws.value.stop();
+  const failed = [temporal, database, aws].find((part) => part.status === 'rejected');
+  throw failed?.reason;
+}
+
+async function startPostgresWithAudit(report: Report, options?: PostgresOptions): Promise<Database> {
+  const postgres = await startPostgres(report, options);
+  try {
+    return { postgres, auditDatabaseUrl: await createAuditDatabase(postgres) };
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
+}
+
+interface Database {
+  postgres: Postgres;
+  auditDatabaseUrl: string;
+}
+
+function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws: Aws): Lab {
+  const env: Record<string, string> = {
+    TEMPORAL_ADDRESS: temporal.address,
+    AWS_ENDPOINT_URL: aws.endpoint,
+    AWS_REGION: aws.region,
+    AWS_ACCESS_KEY_ID: aws.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: aws.credentials.secretAccessKey,
+    KEYTURN_CATALOG: projectFile('keyturn.yaml'),
+    KEYTURN_AUDIT_DATABASE_URL: auditDatabaseUrl,
+    LAB_DATABASE_URL: postgres.superuserUrl,
+  };
+  if (temporal.namespace !== 'default') env.TEMPORAL_NAMESPACE = temporal.namespace;
+  if (temporal.uiUrl !== undefined) env.LAB_TEMPORAL_UI = temporal.uiUrl;
+  if (temporal.binary !== undefined) env.LAB_TEMPORAL_BIN = temporal.binary;
+  const stop = async (): Promise<void> => {
+    await Promise.all([temporal.stop(), postgres.stop(), aws.stop()]);
+  };
+  return { temporal, postgres, aws, auditDatabaseUrl, env, stop };
+}

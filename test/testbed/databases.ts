@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { Client, escapeIdentifier, escapeLiteral } from 'pg';
+import type { SecretType } from '../../src/rotation/names';
+import type { Secrets } from './secrets';
+
+export interface TestDatabase {
+  /** The secret's name below the environment. */
+  secret: string;
+  username: string;
+  /** A role that owns the database; with alternating users, the group role. */
+  owner: string;
+}
+
+export interface DatabaseOptions {
+  username?: string;
+  /** Merged into the secret's JSON. */
+  fields?: Record<string, unknown>;
+  /** Merged into the catalog's declaration. */
+  declaration?: Record<string, unknown>;
+}
+
+type Declare = (secrets: Record<string, { type: SecretType } & Record<string, unknown>>) => Promise<void>;
+
+/** Real databases, logins and their secrets on the lab's PostgreSQL, and what a test wants to know of them. */
+export function createDatabases(secrets: Secrets, declare: Declare, environment: string) {
+  const superuserUrl = process.env['LAB_DATABASE_URL'] ?? '';
+  const { hostname: host, port } = new URL(superuserUrl);
+  const created: { databases: string[]; roles: string[] } = { databases: [], roles: [] };
+  const passwords: string[] = [];
+
+  async function asSuperuser<T extends object>(statement: string, database = 'postgres'): Promise<T[]> {
+    const url = new URL(superuserUrl);
+    url.pathname = `/${encodeURIComponent(database)}`;
+    const client = new Client({ connectionString: url.href });
+    await client.connect();
+    try {
+      return (await client.query<T>(statement)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  const newPassword = () => {
+    const password = randomBytes(18).toString('base64url');
+    passwords.push(password);
+    return password;
+  };
+
+  async function createRole(name: string, attributes: string): Promise<void> {
+    await asSuperuser(`CREATE ROLE ${escapeIdentifier(name)} ${attributes}`);
+    created.roles.push(name);
+  }
+
+  async function createDatabase(name: string, owner: string): Promise<void> {
+    await asSuperuser(`CREATE DATABASE ${escapeIdentifier(name)} OWNER ${escapeIdentifier(owner)}`);
+    created.databases.push(name);
+  }
+
+  const storeLogin = (secret: string, dbname: string, username: string, password: string, fields = {}) =>
+    secrets.create(
+      secret,
+      JSON.stringify({
+        engine: 'postgres',
+        host,
+        port: Number(port),
+        dbname,
+        username,
+        password,
+        sslmode: 'disable',
+        ...fields,
+      }),
+    );
+
+  const uniqueName = (secret: string) => `${environment}_${secret.replaceAll('/', '_')}`;
+
+  return {
+    host,
+    port: Number(port),
+    asSuperuser,
+    passwords: () => passwords,
+
+    async singleUser(secret: string, options: DatabaseOptions = {}): Promise<TestDatabase> {
+      const name = uniqueName(secret);
+      const username = options.username ?? name;
+      const password = newPassword();
+      await createRole(username, `LOGIN PASSWORD ${escapeLiteral(password)}`);
+      await createDatabase(name, username);
+      await storeLogin(secret, name, username, password, options.fields);
+      await declare({
+        [secret]: { type: 'database', strategy: 'single-user', sslmode: 'disable', ...options.declaration },
+      });
+      return { secret, username, owner: username };
+    },
+
+    /** With a group role, a first login, and an administrator in the secret `{secret}-admin`. */
+    async alternatingUsers(secret: string, options: DatabaseOptions = {}): Promise<TestDatabase> {
+      const name = uniqueName(secret);
+      const [owner, admin] = [`${name}_owner`, `${name}_admin`];
+      const username = options.username ?? name;
+      const [password, adminPassword] = [newPassword(), newPassword()];
+      await createRole(owner, 'NOLOGIN');
+      await createRole(username, `LOGIN PASSWORD ${escapeLiteral(password)} IN ROLE ${escapeIdentifier(owner)}`);
+      await createRole(admin, `LOGIN CREATEROLE PASSWORD ${escapeLiteral(adminPassword)}`);
+      for (const role of [owner, username]) {
+        await asSuperuser(
+          `GRANT ${escapeIdentifier(role)} TO ${escapeIdentifier(admin)} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE`,
+        );
+      }
+      created.roles.push(`${username}_clone`);
+      await createDatabase(name, owner);
+      await storeLogin(secret, name, username, password, options.fields);
+      await storeLogin(`${secret}-admin`, name, admin, adminPassword, options.fields);
+      await declare({
+        [secret]: {
+          type: 'database',
+          strategy: 'alternating-users',
+          sslmode: 'disable',
+          groupRole: owner,
+          adminSecret: `${secret}-admin`,
+          ...options.declaration,
+        },
+      });
+      return { secret, username, owner };
+    },
+
+    /** Whether a stored version logs in: the proof that does not go through Keyturn. */
+    async opens(secret: string, version: string | { versionId: string } = 'AWSCURRENT'): Promise<boolean> {
+      const text =
+        typeof version === 'string'
+          ? await secrets.value(secret, version)
+          : await secrets.valueOfVersion(secret, version.versionId);
+      const { dbname, username, password } = JSON.parse(text) as Record<string, string>;
+      const client = new Client({ host, port: Number(port), database: dbname, user: username, password });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        await client.query('SELECT 1');
+        return true;
+      } catch (error) {
+        if (['28P01', '28000'].includes((error as { code?: string }).code ?? '')) return false;
+        throw error;
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    },
+
+    async drop(): Promise<void> {
+      for (const database of created.databases) {
+        await asSuperuser(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`);
+      }
+      for (const role of created.roles.toReversed()) {
+        await asSuperuser(`DROP ROLE IF EXISTS ${escapeIdentifier(role)}`);
+      }
+    },
+  };
+}
+
+export type Databases = ReturnType<typeof createDatabases>;

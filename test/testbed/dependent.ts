@@ -1,0 +1,47 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { LOOPBACK } from '../lab/ports';
+
+/** A workload that uses a secret, with a health address. */
+export interface TestDependent {
+  /** For `dependents` in the catalog. */
+  declaration: Record<string, unknown>;
+  /** The origin of its health address, as messages show it. */
+  origin: string;
+  /** How often its health was asked for. */
+  readonly asked: number;
+  /** What it answers from now on, or what says so at each request. */
+  answer(status: number | (() => Promise<number>)): void;
+  stop(): Promise<void>;
+}
+
+/** @param timeout how long it may take to become healthy, as the catalog says it. */
+export async function startDependent(name: string, timeout = '2 seconds'): Promise<TestDependent> {
+  let asked = 0;
+  let answer: number | (() => Promise<number>) = 200;
+  const server = createServer((_request, response) => {
+    asked += 1;
+    const status = typeof answer === 'number' ? Promise.resolve(answer) : answer();
+    status.then(
+      (code) => response.writeHead(code).end(),
+      () => response.destroy(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
+  const origin = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;
+  return {
+    declaration: { http: { name, healthUrl: `${origin}/healthz`, timeout } },
+    origin,
+    get asked() {
+      return asked;
+    },
+    answer(next) {
+      answer = next;
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,98 @@
+import {
+  CreateSecretCommand,
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  ListSecretsCommand,
+  ListSecretVersionIdsCommand,
+  PutSecretValueCommand,
+} from '@aws-sdk/client-secrets-manager';
+import type { CreateSecretCommandInput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { secretIdOf } from '../../src/rotation/names';
+import type { StagingLabels } from '../../src/rotation/types';
+
+/** Secrets Manager as a test looks at it: directly, not through Keyturn. */
+export function createSecrets(client: SecretsManagerClient, environment: string) {
+  const idOf = (secret: string) => secretIdOf(environment, secret);
+
+  async function value(secret: string, stage = 'AWSCURRENT'): Promise<string> {
+    const found = await client.send(new GetSecretValueCommand({ SecretId: idOf(secret), VersionStage: stage }));
+    return found.SecretString ?? '';
+  }
+
+  async function valueOfVersion(secret: string, versionId: string): Promise<string> {
+    const found = await client.send(new GetSecretValueCommand({ SecretId: idOf(secret), VersionId: versionId }));
+    return found.SecretString ?? '';
+  }
+
+  return {
+    idOf,
+    value,
+    valueOfVersion,
+    /** @returns the VersionId. */
+    async create(secret: string, text: string, more: Partial<CreateSecretCommandInput> = {}): Promise<string> {
+      const created = await client.send(
+        new CreateSecretCommand({
+          Name: idOf(secret),
+          ...('SecretBinary' in more ? {} : { SecretString: text }),
+          ...more,
+        }),
+      );
+      return created.VersionId ?? '';
+    },
+    /** A version labelled AWSPENDING, as a terminated rotation leaves one. @returns the VersionId. */
+    async putPending(secret: string, text: string): Promise<string> {
+      const put = await client.send(
+        new PutSecretValueCommand({ SecretId: idOf(secret), SecretString: text, VersionStages: ['AWSPENDING'] }),
+      );
+      return put.VersionId ?? '';
+    },
+    async labels(secret: string): Promise<StagingLabels> {
+      const { VersionIdsToStages = {} } = await client.send(new DescribeSecretCommand({ SecretId: idOf(secret) }));
+      const having = (label: string) =>
+        Object.entries(VersionIdsToStages).find(([, labels]) => labels.includes(label))?.[0];
+      return { current: having('AWSCURRENT'), previous: having('AWSPREVIOUS'), pending: having('AWSPENDING') };
+    },
+    async versionIds(secret: string): Promise<string[]> {
+      const { Versions = [] } = await client.send(
+        new ListSecretVersionIdsCommand({ SecretId: idOf(secret), IncludeDeprecated: true, MaxResults: 100 }),
+      );
+      return Versions.map(({ VersionId }) => VersionId ?? '');
+    },
+    /** Every secret part of every version of every secret of the environment. */
+    async everyValue(): Promise<string[]> {
+      const values: string[] = [];
+      let NextToken: string | undefined;
+      do {
+        const page = await client.send(
+          new ListSecretsCommand({
+            Filters: [{ Key: 'name', Values: [`${environment}/`] }],
+            MaxResults: 100,
+            NextToken,
+          }),
+        );
+        for (const { Name = '' } of page.SecretList ?? []) {
+          const secret = Name.slice(environment.length + 1);
+          for (const versionId of await this.versionIds(secret)) {
+            values.push(...secretPartsOf(await valueOfVersion(secret, versionId).catch(() => '')));
+          }
+        }
+        NextToken = page.NextToken;
+      } while (NextToken);
+      return values;
+    },
+  };
+}
+
+export type Secrets = ReturnType<typeof createSecrets>;
+
+/** Of a database secret only the password is secret; of other JSON, every text; otherwise the whole. */
+function secretPartsOf(text: string): string[] {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed !== 'object' || parsed === null) return [text];
+    if ('password' in parsed) return [String(parsed.password)];
+    return Object.values(parsed).filter((field): field is string => typeof field === 'string');
+  } catch {
+    return [text];
+  }
+}

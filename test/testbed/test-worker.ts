@@ -1,0 +1,22 @@
+import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { StepInput } from '../../src/activities/step-input';
+import { runWorker } from '../../src/worker';
+import { PAUSES_DIRECTORY, standStillAt } from './pauses';
+
+/** The real worker, with an interceptor around every activity that stands still where a test says. */
+const standingStill: ActivityInterceptorsFactory = ({ info }) => ({
+  inbound: {
+    async execute(input, next) {
+      const directory = process.env[PAUSES_DIRECTORY];
+      const { secretId, step } = (input.args[0] ?? {}) as Partial<StepInput>;
+      if (!directory || !secretId || !step) return next(input);
+      const here = { secretId, step, activity: info.activityType };
+      await standStillAt(directory, { ...here, when: 'before' });
+      const result = await next(input);
+      await standStillAt(directory, { ...here, when: 'after' });
+      return result;
+    },
+  },
+});
+
+runWorker([standingStill]);
