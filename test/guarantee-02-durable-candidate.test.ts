@@ -1,6 +1,6 @@
 import { startFaultProxy } from './lab/fault-proxy';
 import type { FaultProxy } from './lab/fault-proxy';
-import { awsRequests, loseAwsAnswer } from './testbed/aws-wire';
+import { awsRequests, loseAwsAnswers } from './testbed/aws-wire';
 import { createSubject, KINDS } from './testbed/subjects';
 import type { Kind } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
@@ -76,7 +76,7 @@ describe.each(LOST)('with $answers of Secrets Manager lost', ({ attempts }) => {
   test.each(KINDS)('%s: a stored candidate is kept and not drawn anew', async (kind) => {
     const { secret, opens } = await createSubject(bed, kind, `stored-once-${attempts}/${kind}`);
     const versionsBefore = await bed.secrets.versionIds(secret);
-    const lost = loseAwsAnswer(aws, ({ operation }) => operation === 'PutSecretValue', attempts);
+    const lost = loseAwsAnswers(aws, ({ operation }) => operation === 'PutSecretValue', attempts);
     const { versions } = await bed.rotate(secret);
 
     expect(lost.call?.body['ClientRequestToken']).toBe(versions.current);
@@ -91,7 +91,7 @@ describe.each(LOST)('with $answers of Secrets Manager lost', ({ attempts }) => {
   test('a secret that is created gets exactly one version', async () => {
     const secret = `created-${attempts}`;
     await bed.declare({ [secret]: { type: 'app-secret' } });
-    const lost = loseAwsAnswer(aws, ({ operation }) => operation === 'CreateSecret', attempts);
+    const lost = loseAwsAnswers(aws, ({ operation }) => operation === 'CreateSecret', attempts);
     const { versions } = await bed.rotate(secret);
 
     expect(lost.call?.body['ClientRequestToken']).toBe(versions.current);

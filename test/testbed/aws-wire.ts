@@ -35,32 +35,32 @@ export function awsRequests(connections: TappedConnection[]): AwsRequest[] {
   );
 }
 
-/** A lost answer, as seen afterwards. */
-export interface LostAnswer {
-  /** The call whose answer was lost; absent when there was no such call. */
+/** A call whose answers were lost, as seen afterwards; absent when none was the one that was meant. */
+export interface LostAnswers {
   call?: AwsRequest;
 }
 
 /**
  * Loses answers of Secrets Manager to one call. The SDK tries a call three times: with fewer attempts lost it hears of the last one;
- * with three the activity fails and is tried again.
+ * with three the step has to be tried again.
  *
- * @param which picks the call, told how many other calls were made since; its later attempts are the same call.
+ * @param which picks the call; asked once for each, by its first attempt, until it says yes.
  */
-export function loseAwsAnswer(
+export function loseAwsAnswers(
   proxy: FaultProxy,
-  which: (request: AwsRequest, callsBefore: number) => boolean,
+  which: (request: AwsRequest) => boolean,
   attempts: number,
-): LostAnswer {
-  const lost: LostAnswer = {};
-  const calls: string[] = [];
+): LostAnswers {
+  const lost: LostAnswers = {};
   proxy.cutAfterAnswer((bytes) => {
     const request = awsRequest(bytes);
-    if (!calls.includes(request.invocation)) {
-      if (!lost.call && which(request, calls.length)) lost.call = request;
-      calls.push(request.invocation);
-    }
-    return lost.call?.invocation === request.invocation && request.attempt <= attempts;
+    if (!lost.call && request.attempt === 1 && which(request)) lost.call = request;
+    return lost.call?.invocation === request.invocation;
   }, attempts);
   return lost;
+}
+
+/** A call in words: `UpdateSecretVersionStage AWSCURRENT`. */
+export function callName({ operation, body }: AwsRequest): string {
+  return [operation, body['VersionStage']].filter(Boolean).join(' ');
 }

@@ -1,3 +1,4 @@
+import type { Context } from '@temporalio/activity';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { StepInput } from '../../src/activities/step-input';
 import { runWorker } from '../../src/worker';
@@ -18,5 +19,12 @@ const standingStill: ActivityInterceptorsFactory = ({ info }) => ({
     },
   },
 });
+
+/** Standing still is slow, not dead: the server must not give the activity to another worker. */
+function keepAlive(context: Context): () => void {
+  if (context.info.isLocal) return () => undefined;
+  const timer = setInterval(() => context.heartbeat(), 1_000);
+  return () => clearInterval(timer);
+}
 
 runWorker([standingStill]);

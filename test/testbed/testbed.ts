@@ -41,7 +41,11 @@ export interface Testbed {
   /** Overwrites the catalog file with any text. */
   writeCatalog(text: string): Promise<void>;
   startWorker(env?: Record<string, string>): Promise<WorkerProcess>;
-  start(secret: string, input?: Partial<RotationInput>, workflowType?: string): Promise<WorkflowHandleWithFirstExecutionRunId>;
+  start(
+    secret: string,
+    input?: Partial<RotationInput>,
+    workflowType?: string,
+  ): Promise<WorkflowHandleWithFirstExecutionRunId>;
   /** Starts a rotation of a declared secret and waits for its result. */
   rotate(secret: string, input?: Partial<RotationInput>, workflowType?: string): Promise<RotationResult>;
   /** Text that a test got to see and wants scanned too: CLI output, messages. */

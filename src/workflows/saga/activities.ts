@@ -1,4 +1,5 @@
 import {
+  ActivityCancellationType,
   ActivityFailure,
   ApplicationFailure,
   TimeoutFailure,
@@ -45,6 +46,11 @@ const HEARTBEAT_TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 60_000;
 /** A local attempt holds the workflow's task, and with it the answer to `status`; longer than a refused connection it may not take. */
 const LOCAL_ATTEMPT_MS = 8_000;
+/**
+ * An abort waits for the activity that runs: undone while it still ran, it would take effect afterwards. Said here because without
+ * it the SDK (1.24.0) sends TRY_CANCEL, whatever its documentation says of the default.
+ */
+const CANCELLATION = { cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED } as const;
 const RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 30_000 };
 
 /** While auditing is down a rotation waits that long between two tries, and longer each time up to the second figure. */

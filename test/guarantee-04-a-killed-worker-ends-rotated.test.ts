@@ -1,0 +1,76 @@
+import { killPoints, stepsOf } from './testbed/kill-points';
+import type { KillPoint, When } from './testbed/kill-points';
+import { killWorkersUnder } from './testbed/kill-workers';
+import type { Survived } from './testbed/kill-workers';
+import { prepareKilledRotation } from './testbed/killed-rotation';
+import type { KilledRotation } from './testbed/killed-rotation';
+import { KINDS } from './testbed/subjects';
+import type { Kind } from './testbed/subjects';
+import { openTestbed } from './testbed/testbed';
+import type { Testbed } from './testbed/testbed';
+
+/** Statements that change a login, and wait for it while somebody else does. */
+const DURING: KillPoint[] = [
+  { kind: 'single-user', step: 'settleLeftovers', activity: 'settleLeftovers', afterOne: 'terminated' },
+  { kind: 'single-user', step: 'setPassword', activity: 'setPassword' },
+  { kind: 'alternating-users', step: 'prepareLogin', activity: 'prepareLogin' },
+  { kind: 'alternating-users', step: 'prepareLogin', activity: 'prepareLogin', afterOne: 'rotated' },
+  { kind: 'alternating-users', step: 'lockOldLogin', activity: 'lockLogin' },
+].map((point) => ({ ...point, when: 'during', undoing: false }) as KillPoint);
+
+let bed: Testbed;
+let survivors: Survived[];
+beforeAll(async () => {
+  bed = await openTestbed();
+  // Together they hold more activities still than one worker takes on.
+  const workers = await Promise.all([bed.startWorker(), bed.startWorker()]);
+  const points = [...(await Promise.all(KINDS.map(killPoints))).flat().filter(({ undoing }) => !undoing), ...DURING];
+  const rotations: KilledRotation[] = [];
+  for (const [n, point] of points.entries()) {
+    rotations.push(await prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`));
+  }
+  survivors = await killWorkersUnder(bed, workers, rotations);
+}, 180_000);
+afterAll(() => bed.close());
+
+function survivorsOf(kind: Kind, step: string, when: When): Survived[] {
+  const found = survivors.filter(({ at }) => at.kind === kind && at.step === step && at.when === when);
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+}
+
+describe.each(KINDS)('%s: a worker killed', (kind) => {
+  test.each(stepsOf(kind).flatMap((step) => [`before ${step}`, `after ${step}`]))('%s ends rotated', async (instant) => {
+    const [when, step] = instant.split(' ') as ['before' | 'after', string];
+    for (const survivor of survivorsOf(kind, step, when)) await expectRotated(survivor);
+  });
+});
+
+test.each(DURING.map(({ kind, step }) => [kind, step] as const))(
+  '%s: a worker killed while %s alters the login ends rotated',
+  async (kind, step) => {
+    for (const survivor of survivorsOf(kind, step, 'during')) await expectRotated(survivor);
+  },
+);
+
+async function expectRotated({ at, subject, before, versionsBefore, asked, ended, missed }: Survived): Promise<void> {
+  if (missed) throw missed;
+  expect(ended).toMatchObject({ result: { outcome: 'rotated', versions: { previous: before.labels.current } } });
+  const { secret } = subject;
+  const { current = '', previous = '' } = ended?.result?.versions ?? {};
+  expect(await bed.secrets.labels(secret)).toEqual({ current, previous });
+  expect(await subject.opens()).toBe(true);
+  expect(await bed.secrets.value(secret)).not.toBe(before.versions[previous]);
+  expect(asked()).toBeGreaterThan(0);
+
+  const terminated = at.afterOne === 'terminated' ? 1 : 0;
+  expect(await bed.secrets.versionIds(secret)).toHaveLength(versionsBefore.length + terminated + 1);
+
+  if (subject.kind === 'app-secret') return;
+  expect(await bed.databases.opens(secret, { versionId: previous })).toBe(false);
+  const inUse = (JSON.parse(await bed.secrets.value(secret)) as { username: string }).username;
+  const { roles } = await subject.situation();
+  expect(roles.map(({ rolname, rolcanlogin }) => [rolname, rolcanlogin])).toEqual(
+    subject.logins.toSorted().map((login) => [login, login === inUse]),
+  );
+}

@@ -1,0 +1,47 @@
+import type { WorkerProcess } from '../lab/worker-process';
+import type { End, KilledRotation } from './killed-rotation';
+import type { Testbed } from './testbed';
+
+/** A rotation and how it ended; `missed` says why it has no end: it never came to its point, or never to its end. */
+export interface Survived extends KilledRotation {
+  ended?: End;
+  missed?: Error;
+}
+
+const END_WITHIN_MS = 60_000;
+
+/**
+ * Lets all rotations come to their points, kills the workers with SIGKILL, starts another one, and returns when all have ended. One
+ * that fails on its way does not keep the others from theirs.
+ */
+export async function killWorkersUnder(
+  bed: Testbed,
+  workers: WorkerProcess[],
+  rotations: KilledRotation[],
+): Promise<Survived[]> {
+  const survivors = rotations.map((rotation): Survived => ({ ...rotation }));
+  const each = (chosen: Survived[], act: (survivor: Survived) => Promise<unknown>) =>
+    Promise.all(
+      chosen
+        .filter(({ missed }) => !missed)
+        .map((survivor) => act(survivor).catch((error: Error) => (survivor.missed = error))),
+    );
+
+  await each(
+    survivors.filter(({ at }) => at.when !== 'during'),
+    (survivor) => survivor.standStill(),
+  );
+  // Last, because a statement waits for a login only as long as the server lets it.
+  await each(
+    survivors.filter(({ at }) => at.when === 'during'),
+    (survivor) => survivor.standStill(),
+  );
+  await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));
+  await Promise.all(survivors.map((survivor) => survivor.letGo()));
+  await bed.startWorker();
+  await each(survivors, async (survivor) => {
+    survivor.ended = await survivor.end(END_WITHIN_MS);
+  });
+  await Promise.all(survivors.map((survivor) => survivor.close()));
+  return survivors;
+}
