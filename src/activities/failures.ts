@@ -4,7 +4,11 @@ import { Cause } from '../rotation/errors';
 /** Causes that may go away by themselves; everything else is an answer, and asking again would only repeat it. */
 const PASSING: ReadonlySet<Cause> = new Set([
   Cause.TargetUnavailable,
+  Cause.AdministratorRefused,
+  Cause.TargetBusy,
+  Cause.NotYetVisible,
   Cause.Throttled,
+  Cause.DependentUnhealthy,
   Cause.SessionsStillOpen,
   Cause.Unexpected,
 ]);

@@ -7,6 +7,9 @@ const MILLISECONDS = {
   week: 604_800_000,
 } as const;
 
+/** The longest grace period, in milliseconds: what nobody ends for a month has been forgotten. */
+export const MAX_GRACE_PERIOD_MS = 30 * MILLISECONDS.day;
+
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)$/i;
 
 /**

@@ -27,6 +27,10 @@ export const Cause = {
   SecretUnusable: 'SecretUnusable',
   /** Somebody else rotates this secret (AWS's own rotation). */
   ForeignRotation: 'ForeignRotation',
+  /** A staging label is neither where this rotation found it nor where it put it. */
+  LabelsMoved: 'LabelsMoved',
+  /** Secrets Manager does not show a version yet that it has stored. */
+  NotYetVisible: 'NotYetVisible',
   /** There is no version to go back to. */
   NothingToRollBackTo: 'NothingToRollBackTo',
   /** AWSCURRENT does not open its target. */
@@ -36,6 +40,8 @@ export const Cause = {
   OldCredentialAccepted: 'OldCredentialAccepted',
   /** None of the credentials that Keyturn knows opens the target. */
   NoWayIn: 'NoWayIn',
+  /** The administrator's login is refused; it may be changing its own password. */
+  AdministratorRefused: 'AdministratorRefused',
   /** A login of the intended name exists and is not a member of the group role. */
   LoginNotOurs: 'LoginNotOurs',
   SessionsStillOpen: 'SessionsStillOpen',
@@ -45,6 +51,8 @@ export const Cause = {
   DependentUnhealthy: 'DependentUnhealthy',
   /** The target system or Secrets Manager cannot be reached; proves nothing about a credential. */
   TargetUnavailable: 'TargetUnavailable',
+  /** It was reached, and something of this secret's own (a lock, a connection limit) is in the way. */
+  TargetBusy: 'TargetBusy',
   Throttled: 'Throttled',
   /** The audit log cannot be written: rotations wait. */
   AuditUnavailable: 'AuditUnavailable',

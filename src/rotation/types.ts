@@ -28,6 +28,8 @@ export interface StepStatus {
   /** What the step does, in words. */
   summary: string;
   state: StepState;
+  /** Why it failed, or why undoing it is being tried again. */
+  problem?: string;
   /** ISO 8601. */
   startedAt?: string;
   endedAt?: string;
@@ -112,6 +114,14 @@ export interface StagingLabels {
   current?: string;
   previous?: string;
   pending?: string;
+}
+
+/** One staging label on its way; `to` absent takes it off. */
+export interface LabelMove {
+  label: keyof StagingLabels;
+  /** The version that it is expected on; absent when on none. */
+  from?: string;
+  to?: string;
 }
 
 /** What an inspection found of a secret, without its value. */

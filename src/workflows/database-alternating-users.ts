@@ -1,4 +1,4 @@
-import { ActivityFailure, isCancellation } from '@temporalio/workflow';
+import { isCancellation } from '@temporalio/workflow';
 import { formatDuration } from '../rotation/durations';
 import { Cause } from '../rotation/errors';
 import type { DatabasePlan } from '../rotation/plan';
@@ -6,6 +6,7 @@ import {
   confirmCurrentLogin,
   currentOf,
   loginWithCandidate,
+  proveOldPasswordRefused,
   settleLeftovers,
   targetOf,
   verifyAsApplication,
@@ -20,18 +21,26 @@ const prepareLogin: Step<DatabasePlan> = {
   name: 'prepareLogin',
   summary: (context) =>
     `unlock the login that is not in use and set its password, or create it as a member of "${groupOf(context)}"`,
-  run: (context, { write }) =>
-    write.prepareLogin({
+  run: async (context, { write }) => {
+    const { settingsLeftOut } = await write.prepareLogin({
       versionId: context.candidate,
       modelVersionId: currentOf(context),
       groupRole: groupOf(context),
       target: targetOf(context),
-    }),
+    });
+    if (settingsLeftOut.length > 0) {
+      context.warnings.push(
+        `The administrator may not set ${settingsLeftOut.join(', ')} for the other login. Set it by hand with ALTER ROLE, or (PostgreSQL 15 and later) GRANT SET ON PARAMETER to the administrator.`,
+      );
+    }
+  },
   undo: {
     summary: ({ found }) =>
       found.labels.previous
         ? 'give the login that is not in use its earlier password again'
         : 'lock the login that is not in use',
+    // Applications use the candidate's login until the old version has been delivered again.
+    afterTheOthers: true,
     run: async (context, { write }) => {
       await write.restoreLogin({
         versionId: context.candidate,
@@ -47,23 +56,34 @@ const gracePeriod: Step<DatabasePlan> = {
   name: 'gracePeriod',
   summary: ({ plan }) =>
     `let both logins work ${plan.gracePeriodMs === undefined ? 'until the next rotation' : `for ${formatDuration(plan.gracePeriodMs)}`}`,
-  when: ({ plan }) => plan.gracePeriodMs !== undefined,
+  when: ({ plan }) => plan.gracePeriodMs !== undefined && plan.gracePeriodMs > 0,
   run: ({ plan }, { waitOutGracePeriod }) => waitOutGracePeriod(plan.gracePeriodMs ?? 0),
+};
+
+/** Weeks may have passed since the candidate was proved in use, and people may have moved labels meanwhile. */
+const verifyBeforeRetiring: Step<DatabasePlan> = {
+  ...verifyAsApplication,
+  name: 'verifyBeforeRetiring',
+  phase: 'retiring',
+  when: gracePeriod.when,
 };
 
 const waitForSessionsToEnd: Step<DatabasePlan> = {
   name: 'waitForSessionsToEnd',
   summary: () => 'wait until the old login has no open session',
   phase: 'retiring',
-  when: ({ plan }) => plan.gracePeriodMs !== undefined,
+  when: ({ plan, input }) => plan.gracePeriodMs !== undefined && !input.emergency,
   run: async (context, { wait }) => {
     try {
-      await wait.waitForSessionsToEnd({ versionId: currentOf(context), target: targetOf(context) });
+      await wait(context.plan.timeouts.stepMs).waitForSessionsToEnd({
+        versionId: currentOf(context),
+        target: targetOf(context),
+      });
     } catch (error) {
-      if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
       const cause = causeOf(error);
-      if (cause.type !== Cause.SessionsStillOpen) throw error;
+      if (isCancellation(error) || cause.type !== Cause.SessionsStillOpen) throw error;
       // An application that holds on to a session works; taking its login away could only harm it.
+      context.oldLoginInUse = true;
       context.warnings.push(
         `The old login was not locked: ${cause.message} Its password changes with the next rotation.`,
       );
@@ -74,17 +94,24 @@ const waitForSessionsToEnd: Step<DatabasePlan> = {
 const lockOldLogin: Step<DatabasePlan> = {
   name: 'lockOldLogin',
   summary: () => 'lock the old login',
-  when: ({ plan, warnings }) => plan.gracePeriodMs !== undefined && warnings.length === 0,
+  phase: 'retiring',
+  when: ({ plan, oldLoginInUse }) => plan.gracePeriodMs !== undefined && !oldLoginInUse,
   pointOfNoReturn: true,
   run: (context, { write }) => write.lockLogin({ versionId: currentOf(context), target: targetOf(context) }),
 };
 
-const proveOldLoginRefused: Step<DatabasePlan> = {
-  name: 'proveOldLoginRefused',
-  summary: () => 'prove that the old login is refused',
-  when: lockOldLogin.when,
-  run: (context, { read }) =>
-    read.proveOldPasswordRefused({ versionId: currentOf(context), target: targetOf(context) }),
+/** Only for a login that leaked: what is open may be the thief's. */
+const endOldSessions: Step<DatabasePlan> = {
+  name: 'endOldSessions',
+  summary: () => 'end the sessions of the old login',
+  when: ({ input }) => input.emergency === true,
+  run: async (context, { write }) => {
+    const { left } = await write.endSessions({ versionId: currentOf(context), target: targetOf(context) });
+    if (left === 0) return;
+    context.warnings.push(
+      `${left} session${left === 1 ? '' : 's'} of the locked login could not be ended: the administrator may not (it needs pg_signal_backend). End them by hand: SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = …`,
+    );
+  },
 };
 
 /** Two logins of one group role take turns, so that at no moment is there none that works. */
@@ -98,7 +125,9 @@ export const alternatingUsersRecipe: Recipe<DatabasePlan> = [
   deliver,
   verifyAsApplication,
   gracePeriod,
+  verifyBeforeRetiring,
   waitForSessionsToEnd,
   lockOldLogin,
-  proveOldLoginRefused,
+  endOldSessions,
+  { ...proveOldPasswordRefused, when: lockOldLogin.when },
 ];

@@ -3,6 +3,7 @@ import {
   confirmCurrentLogin,
   currentOf,
   loginWithCandidate,
+  proveOldPasswordRefused,
   settleLeftovers,
   targetOf,
   verifyAsApplication,
@@ -26,17 +27,10 @@ const setPassword: Step<DatabasePlan> = {
     summary: ({ plan }) => `set the login's password back to the one that ${plan.secretId} had`,
     run: async (context, { write, read }) => {
       const version = { versionId: currentOf(context), target: targetOf(context) };
-      await write.setPassword({ ...version, otherVersionIds: [context.candidate] });
+      await write.setPasswordBack({ ...version, candidateVersionId: context.candidate });
       await read.proveLogin(version);
     },
   },
-};
-
-const proveOldPasswordRefused: Step<DatabasePlan> = {
-  name: 'proveOldPasswordRefused',
-  summary: () => 'prove that the old password is refused',
-  run: (context, { read }) =>
-    read.proveOldPasswordRefused({ versionId: currentOf(context), target: targetOf(context) }),
 };
 
 /** One login whose password is changed in place. Between setPassword and promote, AWSCURRENT does not open the database. */

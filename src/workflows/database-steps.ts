@@ -1,6 +1,6 @@
 import type { DatabaseTarget } from '../activities/postgres/credentials';
 import type { DatabasePlan } from '../rotation/plan';
-import { labelsBefore, staleCandidate } from './secret-steps';
+import { discardStaleCandidate, staleCandidate } from './secret-steps';
 import type { RotationContext, Step } from './saga/step';
 
 /** The steps that both strategies for a database have. */
@@ -11,18 +11,22 @@ export const targetOf = ({ plan }: RotationContext<DatabasePlan>): DatabaseTarge
   adminSecretId: plan.adminSecretId,
 });
 
-/** A database secret always has a current version: without one the first step has refused it. */
+/** A database secret always has a current version: one without is refused before the first step. */
 export const currentOf = ({ found }: RotationContext): string => found.labels.current ?? '';
 
 export const settleLeftovers: Step<DatabasePlan> = {
   name: 'settleLeftovers',
   summary: ({ plan }) =>
     `discard the candidate that a terminated rotation of ${plan.secretId} left, and undo its password`,
-  when: (context) => staleCandidate(context) !== undefined && !context.goingBack,
+  when: (context) => staleCandidate(context) !== undefined,
   run: async (context, { write }) => {
-    const stale = staleCandidate(context) ?? '';
-    await write.settleLeftovers({ versionId: currentOf(context), staleVersionId: stale, target: targetOf(context) });
-    await write.placeLabels({ versionId: stale, labels: labelsBefore(context) });
+    const stale = discardStaleCandidate(context);
+    await write.settleLeftovers({
+      versionId: currentOf(context),
+      staleVersionId: stale.versionId,
+      target: targetOf(context),
+    });
+    await write.moveLabels(stale);
   },
 };
 
@@ -48,4 +52,11 @@ export const verifyAsApplication: Step<DatabasePlan> = {
   name: 'verifyAsApplication',
   summary: ({ plan }) => `log in as an application does, with AWSCURRENT of ${plan.secretId}`,
   run: (context, { read }) => read.verifyAsApplication({ versionId: context.candidate, target: targetOf(context) }),
+};
+
+export const proveOldPasswordRefused: Step<DatabasePlan> = {
+  name: 'proveOldPasswordRefused',
+  summary: () => 'prove that the old credential is refused',
+  run: (context, { read }) =>
+    read.proveOldPasswordRefused({ versionId: currentOf(context), target: targetOf(context) }),
 };

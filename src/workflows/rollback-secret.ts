@@ -3,6 +3,7 @@ import type { RotationInput, RotationResult } from '../rotation/types';
 import { databaseRecipe } from './rotate-database-credential';
 import { appSecretRecipe } from './rotate-app-secret';
 import { runRotation } from './saga/run-rotation';
+import type { Chosen } from './saga/run-rotation';
 import type { Recipe } from './saga/step';
 
 /**
@@ -13,13 +14,13 @@ export async function rollbackSecret(input: RotationInput): Promise<RotationResu
   return runRotation<RotationPlan>(input, recipeFor, 'back');
 }
 
-function recipeFor(plan: RotationPlan, input: RotationInput): { plan: RotationPlan; recipe: Recipe<RotationPlan> } {
+function recipeFor(plan: RotationPlan, input: RotationInput): Chosen<RotationPlan> {
   switch (plan.type) {
     case 'app-secret':
-      return { plan, recipe: appSecretRecipe as Recipe<RotationPlan> };
+      return { plan, recipe: appSecretRecipe as Recipe<RotationPlan>, needsCurrentVersion: true };
     case 'database': {
       const chosen = databaseRecipe(plan, input);
-      return { plan: chosen.plan, recipe: chosen.recipe as Recipe<RotationPlan> };
+      return { ...chosen, recipe: chosen.recipe as Recipe<RotationPlan> };
     }
   }
 }

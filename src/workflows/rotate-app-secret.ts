@@ -12,7 +12,7 @@ export async function rotateAppSecret(input: RotationInput): Promise<RotationRes
     if (input.gracePeriod !== undefined) {
       throw refuse(Cause.BadInput, 'an app-secret has no grace period; leave gracePeriod out.');
     }
-    return { plan: expectType(plan, 'app-secret'), recipe: appSecretRecipe };
+    return { plan: expectType(plan, 'app-secret'), recipe: appSecretRecipe, needsCurrentVersion: false };
   });
 }
 

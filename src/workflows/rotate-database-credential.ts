@@ -6,7 +6,7 @@ import { alternatingUsersRecipe } from './database-alternating-users';
 import { singleUserRecipe } from './database-single-user';
 import { refuse } from './saga/failures';
 import { expectType, runRotation } from './saga/run-rotation';
-import type { Recipe } from './saga/step';
+import type { Chosen } from './saga/run-rotation';
 
 /** Rotates the login of a PostgreSQL database by the strategy that the catalog names. */
 export async function rotateDatabaseCredential(input: RotationInput): Promise<RotationResult> {
@@ -14,10 +14,7 @@ export async function rotateDatabaseCredential(input: RotationInput): Promise<Ro
 }
 
 /** The recipe of a database's strategy. */
-export function databaseRecipe(
-  plan: RotationPlan,
-  input: RotationInput,
-): { plan: DatabasePlan; recipe: Recipe<DatabasePlan> } {
+export function databaseRecipe(plan: RotationPlan, input: RotationInput): Chosen<DatabasePlan> {
   const database = expectType(plan, 'database');
   switch (database.strategy) {
     case 'single-user':
@@ -27,9 +24,13 @@ export function databaseRecipe(
           'a single-user credential has no grace period, because its one password is changed in place; leave gracePeriod out.',
         );
       }
-      return { plan: database, recipe: singleUserRecipe };
+      return { plan: database, recipe: singleUserRecipe, needsCurrentVersion: true };
     case 'alternating-users':
-      return { plan: { ...database, gracePeriodMs: graceOf(database, input) }, recipe: alternatingUsersRecipe };
+      return {
+        plan: { ...database, gracePeriodMs: graceOf(database, input) },
+        recipe: alternatingUsersRecipe,
+        needsCurrentVersion: true,
+      };
   }
 }
 

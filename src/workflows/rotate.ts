@@ -3,6 +3,7 @@ import {
   ChildWorkflowCancellationType,
   ChildWorkflowFailure,
   ParentClosePolicy,
+  isCancellation,
   startChild,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
@@ -10,7 +11,7 @@ import { Cause } from '../rotation/errors';
 import { ROTATION_WORKFLOWS, rotationWorkflowId, secretIdOf } from '../rotation/names';
 import type { RotationInput, RotationResult } from '../rotation/types';
 import { activitiesFor } from './saga/activities';
-import { checkInput } from './saga/admission';
+import { admitFrontDoor } from './saga/admission';
 import { causeOf, rotationRefused } from './saga/failures';
 
 /** How long the plan is asked for. */
@@ -21,10 +22,10 @@ const PREPARATION_MS = 15 * 60_000;
  * rotation goes on when the front door is terminated; a cancellation is passed on to it.
  */
 export async function rotate(input: RotationInput): Promise<RotationResult> {
-  checkInput(input);
+  admitFrontDoor(input);
   const { environment, secret, requestedBy, reason } = input;
   const secretId = secretIdOf(environment, secret);
-  const does = (step: string, summary: string) =>
+  const activitiesTo = (step: string, summary: string) =>
     activitiesFor({
       subject: { secretId, requestedBy, reason },
       step,
@@ -33,7 +34,10 @@ export async function rotate(input: RotationInput): Promise<RotationResult> {
       onAuditDown: () => undefined,
     });
   try {
-    const plan = await does('loadPlan', `look up the type of ${secretId}`).read.loadPlan({ environment, secret });
+    const plan = await activitiesTo('loadPlan', `look up the type of ${secretId}`).read.loadPlan({
+      environment,
+      secret,
+    });
     const rotation = await startChild<(input: RotationInput) => Promise<RotationResult>>(
       ROTATION_WORKFLOWS[plan.type],
       {
@@ -46,8 +50,9 @@ export async function rotate(input: RotationInput): Promise<RotationResult> {
     );
     return await rotation.result();
   } catch (error) {
+    if (isCancellation(error)) throw error;
     if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      const running = await does('describeRotation', `see what runs for ${secretId}`).read.describeRotation({
+      const running = await activitiesTo('describeRotation', `see what runs for ${secretId}`).read.describeRotation({
         environment,
         secret,
       });

@@ -1,19 +1,20 @@
 import type { CandidateShape } from '../activities/secrets-manager/activities';
 import type { RotationPlan } from '../rotation/plan';
-import type { StagingLabels } from '../rotation/types';
+import type { LabelMove } from '../rotation/types';
 import type { RotationContext, Step } from './saga/step';
 
 /** The steps in Secrets Manager and towards the dependents, which every recipe has. */
 
-/** The labels as they were found; a candidate of an earlier rotation is not put back. */
-export function labelsBefore({ found }: RotationContext): StagingLabels {
-  return { current: found.labels.current, previous: found.labels.previous };
-}
-
 /** The version that still carries AWSPENDING although its rotation is gone: it was terminated. */
-export function staleCandidate({ found, candidate }: RotationContext): string | undefined {
+export function staleCandidate({ found, candidate }: Pick<RotationContext, 'found' | 'candidate'>): string | undefined {
   const { pending, current } = found.labels;
   return pending !== undefined && pending !== current && pending !== candidate ? pending : undefined;
+}
+
+/** Takes AWSPENDING off what a terminated rotation left. */
+export function discardStaleCandidate(context: RotationContext): { versionId: string; moves: LabelMove[] } {
+  const stale = staleCandidate(context) ?? '';
+  return { versionId: stale, moves: [{ label: 'pending', from: stale }] };
 }
 
 /** Discards what a terminated rotation left, where the target system knows nothing of it. */
@@ -21,8 +22,7 @@ export const settleStaleCandidate: Step<RotationPlan> = {
   name: 'settleStaleCandidate',
   summary: ({ plan }) => `discard the candidate that a terminated rotation of ${plan.secretId} left`,
   when: (context) => staleCandidate(context) !== undefined,
-  run: (context, { write }) =>
-    write.placeLabels({ versionId: staleCandidate(context) ?? '', labels: labelsBefore(context) }),
+  run: (context, { write }) => write.moveLabels(discardStaleCandidate(context)),
 };
 
 /** Makes the candidate durable before any other system hears of it; going back, it is the version labelled AWSPREVIOUS. */
@@ -39,9 +39,7 @@ export function createCandidate<P extends RotationPlan>(
           : `create ${plan.secretId}, which does not exist yet`,
     run: (context, { write }) => {
       const { plan, candidate, found, goingBack } = context;
-      if (goingBack) {
-        return write.placeLabels({ versionId: candidate, labels: { ...labelsBefore(context), pending: candidate } });
-      }
+      if (goingBack) return write.moveLabels({ versionId: candidate, moves: [{ label: 'pending', to: candidate }] });
       return write.createCandidate({
         versionId: candidate,
         currentVersionId: found.labels.current,
@@ -54,10 +52,13 @@ export function createCandidate<P extends RotationPlan>(
     undo: {
       summary: ({ plan, found }) =>
         found.exists ? `discard the candidate of ${plan.secretId}` : `delete ${plan.secretId} again`,
-      run: (context, { write }) =>
-        context.found.exists
-          ? write.placeLabels({ versionId: context.candidate, labels: labelsBefore(context) })
-          : write.discardCreatedSecret({ versionId: context.candidate }),
+      // Last, and only when nothing is left of the rest: the next rotation needs the candidate to find its way in.
+      afterTheOthers: true,
+      unlessOthersFailed: true,
+      run: ({ candidate, found }, { write }) =>
+        found.exists
+          ? write.moveLabels({ versionId: candidate, moves: [{ label: 'pending', from: candidate }] })
+          : write.discardCreatedSecret({ versionId: candidate }),
     },
   };
 }
@@ -65,34 +66,55 @@ export function createCandidate<P extends RotationPlan>(
 export const promote: Step<RotationPlan> = {
   name: 'promote',
   summary: ({ plan }) => `move AWSCURRENT of ${plan.secretId} to the candidate`,
+  // A secret that this rotation created has its first version as AWSCURRENT from the start.
+  when: ({ found }) => found.exists,
   run: ({ candidate, found }, { write }) =>
-    write.placeLabels({ versionId: candidate, labels: { current: candidate, previous: found.labels.current } }),
+    write.moveLabels({
+      versionId: candidate,
+      moves: [
+        { label: 'current', from: found.labels.current, to: candidate },
+        { label: 'pending', from: candidate },
+      ],
+    }),
   undo: {
     summary: ({ plan, found }) =>
       found.labels.current
         ? `move AWSCURRENT of ${plan.secretId} back to ${found.labels.current}`
-        : `nothing: ${plan.secretId} had no current version`,
-    run: async (context, { write }) => {
-      if (!context.found.labels.current) return;
-      await write.placeLabels({ versionId: context.candidate, labels: labelsBefore(context) });
+        : `leave AWSCURRENT of ${plan.secretId}, which had none before, on the candidate`,
+    run: async ({ candidate, found }, { write }) => {
+      const { current, previous } = found.labels;
+      if (!current) return;
+      await write.moveLabels({
+        versionId: candidate,
+        moves: [
+          { label: 'current', from: candidate, to: current },
+          // Secrets Manager has taken AWSPREVIOUS along to the version that AWSCURRENT came from.
+          { label: 'previous', from: candidate, to: previous },
+          { label: 'pending', to: candidate },
+        ],
+      });
     },
   },
 };
 
 const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
 
+const patienceOf = ({ plan }: RotationContext) => Math.max(...plan.dependents.map(({ timeoutMs }) => timeoutMs));
+
 /** Brings AWSCURRENT to the workloads and sees them work with it. */
 export const deliver: Step<RotationPlan> = {
   name: 'deliver',
   summary: (context) => `deliver to ${namesOf(context)} and see them healthy`,
   when: ({ plan }) => plan.dependents.length > 0,
-  run: ({ plan, candidate }, { wait }) => wait.deliver({ versionId: candidate, dependents: plan.dependents }),
+  run: (context, { wait }) =>
+    wait(patienceOf(context)).deliver({ versionId: context.candidate, dependents: context.plan.dependents }),
   undo: {
     summary: (context) => `deliver the old version to ${namesOf(context)} again`,
     afterTheOthers: true,
-    run: async ({ plan, found }, { wait }) => {
-      if (!found.labels.current) return;
-      await wait.deliver({ versionId: found.labels.current, dependents: plan.dependents });
+    run: async (context, { wait }) => {
+      const { current } = context.found.labels;
+      if (!current) return;
+      await wait(patienceOf(context)).deliver({ versionId: current, dependents: context.plan.dependents });
     },
   },
 };

@@ -17,6 +17,8 @@ export interface OutsideCall {
 }
 
 interface ActivityScope {
+  /** The activity's cancellation. */
+  cancelled?: AbortSignal;
   secretValues: Set<string>;
   calls: OutsideCall[];
   /** Calls beyond {@link CALLS_IN_DETAIL}, summed by system, operation and outcome. */
@@ -34,9 +36,13 @@ const CALLS_IN_DETAIL = 50;
 
 const scopes = new AsyncLocalStorage<ActivityScope>();
 
-/** Runs one activity execution in a scope of its own. The other functions here find it from anywhere below. */
-export function runInActivityScope<T>(run: () => Promise<T>): Promise<T> {
-  return scopes.run({ secretValues: new Set(), calls: [], furtherCalls: new Map() }, run);
+/**
+ * Runs one activity execution in a scope of its own. The other functions here find it from anywhere below.
+ *
+ * @param cancelled ends the making of further outside calls.
+ */
+export function runInActivityScope<T>(run: () => Promise<T>, cancelled?: AbortSignal): Promise<T> {
+  return scopes.run({ secretValues: new Set(), calls: [], furtherCalls: new Map(), cancelled }, run);
 }
 
 /**
@@ -74,7 +80,7 @@ export function holdsProtectedValue(text: string): boolean {
 
 /**
  * Makes one call to an outside system and notes it for the audit record. The result or error is passed through.
- * `system` and `operation` must not hold a value.
+ * `system` and `operation` must not hold a value. A cancelled activity makes no further call: what it did so far is about to be undone.
  *
  * @param answer says the outcome where an answer can also be a refusal, as that of a login.
  */
@@ -84,6 +90,7 @@ export async function outsideCall<T>(
   call: () => Promise<T>,
   answer: (result: T) => string = () => 'ok',
 ): Promise<T> {
+  scopes.getStore()?.cancelled?.throwIfAborted();
   const startedAt = new Date().toISOString();
   const started = performance.now();
   const note = (outcome: string): void => {

@@ -34,7 +34,7 @@ export function createActivityBoundary({ audit }: { audit: AuditLog }): Activity
           } finally {
             endHeartbeats();
           }
-        }),
+        }, context.cancellationSignal),
     },
   });
 }

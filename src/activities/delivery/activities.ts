@@ -1,7 +1,6 @@
-import { Context } from '@temporalio/activity';
 import type { Dependent } from '../../rotation/plan';
 import type { StepInput } from '../step-input';
-import { waitUntilHealthy } from './http';
+import { seeHealthy } from './http';
 
 export interface DeliverInput extends StepInput {
   /** The version that the dependents have to use. */
@@ -11,19 +10,20 @@ export interface DeliverInput extends StepInput {
 
 export function createDeliveryActivities() {
   return {
-    /** Brings a version to every dependent, and returns once all of them work with it. */
+    /**
+     * Brings a version to every dependent. It looks once, and fails to be tried again while one does not work with the version yet:
+     * the waiting is Temporal's and takes no place from other rotations.
+     */
     async deliver({ dependents }: DeliverInput): Promise<void> {
-      // Counted from the first attempt, so that retries do not prolong the wait.
-      const startedAt = Context.current().info.scheduledTimestampMs;
-      await Promise.all(dependents.map((dependent) => deliverTo(dependent, startedAt)));
+      await Promise.all(dependents.map(deliverTo));
     },
   };
 }
 
 /** What 'delivered' means for each kind of dependent. */
-async function deliverTo(dependent: Dependent, startedAt: number): Promise<void> {
+async function deliverTo(dependent: Dependent): Promise<void> {
   switch (dependent.kind) {
     case 'http':
-      return waitUntilHealthy(dependent, startedAt + dependent.timeoutMs);
+      return seeHealthy(dependent);
   }
 }

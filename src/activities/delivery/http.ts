@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { Cause } from '../../rotation/errors';
 import { formatDuration } from '../../rotation/durations';
@@ -7,27 +6,19 @@ import { outsideCall } from '../boundary/activity-scope';
 import { failure } from '../failures';
 
 const ANSWER_TIMEOUT_MS = 5_000;
-const PAUSE_MS = 1_000;
 
 /**
- * Asks a workload's health address until it answers as expected.
+ * Asks a workload's health address once.
  *
- * @param deadline in milliseconds since the epoch.
- * @throws DependentUnhealthy with the last answer's status.
+ * @throws DependentUnhealthy with the answer's status.
  */
-export async function waitUntilHealthy(dependent: HttpDependent, deadline: number): Promise<void> {
-  const { cancellationSignal } = Context.current();
-  for (;;) {
-    const answer = await ask(dependent.healthUrl, cancellationSignal);
-    if (answer === dependent.expectStatus) return;
-    if (Date.now() + PAUSE_MS >= deadline) {
-      throw failure(
-        Cause.DependentUnhealthy,
-        `${dependent.name} did not become healthy within ${formatDuration(dependent.timeoutMs)}: ${new URL(dependent.healthUrl).origin} answered ${answer}, expected ${dependent.expectStatus}.`,
-      );
-    }
-    await sleep(PAUSE_MS, undefined, { signal: cancellationSignal });
-  }
+export async function seeHealthy(dependent: HttpDependent): Promise<void> {
+  const answer = await ask(dependent.healthUrl, Context.current().cancellationSignal);
+  if (answer === dependent.expectStatus) return;
+  throw failure(
+    Cause.DependentUnhealthy,
+    `${dependent.name} is not healthy: ${new URL(dependent.healthUrl).origin} answered ${answer}, expected ${dependent.expectStatus}, for up to ${formatDuration(dependent.timeoutMs)}.`,
+  );
 }
 
 /** The status of one answer, or why there was none. The body is never read: health pages quote all sorts of things. */

@@ -1,8 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
 import { Cause } from '../../rotation/errors';
+import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../failures';
 import type { StepInput } from '../step-input';
 import type { Credentials, DatabaseTarget } from './credentials';
-import { ensureLogin, lockRole, openSessions, setRolePassword } from './roles';
+import { endSessions, ensureLogin, lockRole, openSessions, setRolePassword } from './roles';
 import type { PostgresLogin, PostgresServers, PostgresSession, ProbeResult } from './server';
 
 export interface LoginInput extends StepInput {
@@ -25,6 +28,11 @@ export interface SetPasswordInput extends LoginInput {
   otherVersionIds: string[];
 }
 
+export interface SetPasswordBackInput extends LoginInput {
+  /** The version whose password the target may have by now. */
+  candidateVersionId: string;
+}
+
 export interface PrepareLoginInput extends LoginInput {
   groupRole: string;
   /** The version in use, whose login the new one is modelled on. */
@@ -37,6 +45,14 @@ export interface RestoreLoginInput extends LoginInput {
   /** Whether logins out of use are locked, as the catalog says. */
   locked: boolean;
 }
+
+/** Secrets Manager is eventually consistent: right after a label has moved, a reader may still get the version before. */
+const LABEL_READS = 5;
+const LABEL_READ_PAUSE_MS = 500;
+
+/** A refused administrator is asked that often, at these intervals: below the usual lockout limits. */
+const ADMIN_ATTEMPTS = 3;
+const ADMIN_PAUSE_MS = 5_000;
 
 const SHOWN: Record<ProbeResult, string> = {
   opened: 'opens it',
@@ -59,11 +75,33 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
     const admin = await credentials.current(target.adminSecretId, target);
     const entered = await postgres.session(admin, work);
     if (entered.entered) return entered.result;
+    // Its own password may be changing in this moment; asking more often would lock it out.
+    const { attempt } = Context.current().info;
     throw failure(
-      Cause.NoWayIn,
+      attempt < ADMIN_ATTEMPTS ? Cause.AdministratorRefused : Cause.NoWayIn,
       `the administrator in ${target.adminSecretId} (${describe(admin)}) ${SHOWN[entered.probe]}. Correct that secret first.`,
+      ADMIN_PAUSE_MS,
     );
   }
+
+  /** Works as the administrator where there is one, otherwise as the login itself. @returns false when that is not let in. */
+  async function alterAs(
+    target: DatabaseTarget,
+    login: PostgresLogin,
+    work: (session: PostgresSession, asItself: boolean) => Promise<void>,
+  ): Promise<boolean> {
+    if (target.adminSecretId) {
+      await asAdmin(target, (session) => work(session, false));
+      return true;
+    }
+    return (await postgres.session(login, (session) => work(session, true))).entered;
+  }
+
+  const noWayIn = ({ secretId }: LoginInput, login: PostgresLogin) =>
+    failure(
+      Cause.NoWayIn,
+      `no version of ${secretId} that this rotation knows opens its target as ${describe(login)}, so its password could not be set. Set it by hand to that of the version labelled AWSCURRENT.`,
+    );
 
   return {
     /** Refuses a secret that does not open its target before anything is changed. */
@@ -89,9 +127,9 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
       if (probe === 'opened') return;
       const stale = await credentials.ofVersion(input.secretId, input.staleVersionId, input.target);
       if (stale.username !== login.username || (await postgres.probe(stale)) !== 'opened') return;
-      const setBack = (session: PostgresSession) => setRolePassword(session, login, input.versionId);
-      if (input.target.adminSecretId) await asAdmin(input.target, setBack);
-      else await postgres.session(stale, setBack);
+      await alterAs(input.target, stale, (session, asItself) =>
+        setRolePassword(session, login, input.versionId, { asItself }),
+      );
     },
 
     /**
@@ -101,17 +139,43 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
     async setPassword(input: SetPasswordInput): Promise<void> {
       const { login, probe } = await probeVersion(input, input.versionId);
       if (probe === 'opened') return;
-      const change = (session: PostgresSession) => setRolePassword(session, login, input.versionId);
-      if (input.target.adminSecretId) return asAdmin(input.target, change);
-
       for (const versionId of input.otherVersionIds) {
         const other = await credentials.ofVersion(input.secretId, versionId, input.target);
-        if ((await postgres.session(other, change)).entered) return;
+        const altered = await alterAs(input.target, other, (session, asItself) =>
+          setRolePassword(session, login, input.versionId, { asItself }),
+        );
+        if (altered) return;
       }
-      throw failure(
-        Cause.NoWayIn,
-        `no version of ${input.secretId} that this rotation knows opens its target as ${describe(login)}, so its password could not be set. Set it by hand to that of the version labelled AWSCURRENT.`,
-      );
+      throw noWayIn(input, login);
+    },
+
+    /**
+     * Undoes setPassword. It sets the password even where that seems to be in force already: an earlier statement whose answer was
+     * lost may still be waiting on the server, and of two the later one counts.
+     */
+    async setPasswordBack(input: SetPasswordBackInput): Promise<void> {
+      const { versionId } = await credentials.current(input.secretId, input.target);
+      if (versionId !== input.versionId) {
+        throw failure(
+          Cause.LabelsMoved,
+          `AWSCURRENT of ${input.secretId} is version ${versionId}, where this rotation did not put it; the password of the login was left as it is. Make sure that the two fit.`,
+        );
+      }
+      const { login, probe } = await probeVersion(input, input.versionId);
+      const other =
+        probe === 'opened'
+          ? login
+          : await credentials.ofVersion(input.secretId, input.candidateVersionId, input.target);
+      try {
+        const altered = await alterAs(input.target, other, (session, asItself) =>
+          setRolePassword(session, login, input.versionId, { asItself }),
+        );
+        if (!altered) throw noWayIn(input, login);
+      } catch (error) {
+        // Where it may not be changed, this rotation has not changed it either.
+        const notAllowed = error instanceof ApplicationFailure && error.type === Cause.PermissionDenied;
+        if (!(notAllowed && probe === 'opened')) throw error;
+      }
     },
 
     /** Proves that a version opens the target. */
@@ -126,7 +190,11 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
 
     /** Logs in as an application would: with whatever AWSCURRENT is now, which must be the given version. */
     async verifyAsApplication(input: LoginInput): Promise<void> {
-      const login = await credentials.current(input.secretId, input.target);
+      let login = await credentials.current(input.secretId, input.target);
+      for (let again = 0; login.versionId !== input.versionId && again < LABEL_READS; again++) {
+        await sleep(LABEL_READ_PAUSE_MS);
+        login = await credentials.current(input.secretId, input.target);
+      }
       if (login.versionId !== input.versionId) {
         throw failure(
           Cause.CandidateRefused,
@@ -152,12 +220,13 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
     },
 
     /** Alternating users: makes the login of a version ready, creating it as a member of the group role when there is none. */
-    async prepareLogin(input: PrepareLoginInput): Promise<void> {
+    async prepareLogin(input: PrepareLoginInput): Promise<{ settingsLeftOut: string[] }> {
       const login = await credentials.ofVersion(input.secretId, input.versionId, input.target);
       const model = await credentials.ofVersion(input.secretId, input.modelVersionId, input.target);
-      await asAdmin(input.target, (session) =>
+      const settingsLeftOut = await asAdmin(input.target, (session) =>
         ensureLogin(session, login, input.versionId, input.groupRole, model.username),
       );
+      return { settingsLeftOut };
     },
 
     /**
@@ -175,15 +244,28 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
       const hadPassword = previous !== undefined && previousVersionId && previous.username === login.username;
       if (hadPassword && previousVersionId === input.versionId && !locked) return;
       await asAdmin(input.target, async (session) => {
-        if (hadPassword) await setRolePassword(session, previous, previousVersionId);
-        if (locked || !hadPassword) await lockRole(session, login.username);
+        if (hadPassword) await setRolePassword(session, previous, previousVersionId, { lock: locked });
+        else await lockRole(session, login.username);
       });
     },
 
-    /** Alternating users: takes LOGIN away. Sessions that are open stay. */
+    /** Alternating users: takes LOGIN away. Sessions that are open stay. The login of AWSCURRENT is never locked. */
     async lockLogin(input: LoginInput): Promise<void> {
       const login = await credentials.ofVersion(input.secretId, input.versionId, input.target);
+      const current = await credentials.current(input.secretId, input.target);
+      if (current.username === login.username) {
+        throw failure(
+          Cause.LabelsMoved,
+          `AWSCURRENT of ${input.secretId} is version ${current.versionId}, whose ${describe(login)} was to be locked; it was left as it is.`,
+        );
+      }
       await asAdmin(input.target, (session) => lockRole(session, login.username));
+    },
+
+    /** Alternating users: ends the sessions of a locked login, as far as the administrator may. */
+    async endSessions(input: LoginInput): Promise<{ left: number }> {
+      const login = await credentials.ofVersion(input.secretId, input.versionId, input.target);
+      return { left: await asAdmin(input.target, (session) => endSessions(session, login.username)) };
     },
 
     /** Alternating users: fails, to be tried again, while the login of a version has open sessions. */

@@ -60,6 +60,18 @@ export function connectFailure(error: unknown, login: PostgresLogin): Applicatio
       `the certificate of ${server} is not trusted under sslmode ${login.sslMode} (${code}). Give its certificate authority as sslRootCert in the catalog, or renew the certificate.`,
     );
   }
+  if (code === '53300') {
+    return failure(
+      Cause.TargetBusy,
+      `${server} has no connection left for "${login.username}"; it is tried again. Raise the role's CONNECTION LIMIT or the server's max_connections, or end idle sessions.`,
+    );
+  }
+  if (code === '08P01') {
+    return failure(
+      Cause.TargetUnavailable,
+      `${server} refuses the connection's parameters (08P01). If that is PgBouncer, let the catalog's secret name PostgreSQL itself.`,
+    );
+  }
   return failure(Cause.TargetUnavailable, `${server} cannot be reached (${code || 'connection timed out or closed'}).`);
 }
 
@@ -76,9 +88,14 @@ export function statementFailure(error: unknown, operation: string, login: Postg
   if (code === '42704') {
     return failure(Cause.SecretUnusable, `${server} cannot ${operation}: a role that is named does not exist.`);
   }
-  // Connection lost (no code, or Node's), 08 connection exception, 53 out of resources, 55P03 lock timeout, 57 operator
-  // intervention (shutdown, statement timeout), 40 serialisation (PostgreSQL manual, 'PostgreSQL Error Codes').
-  if (code === '' || /^E[A-Z]/.test(code) || /^(08|53|57|40|55P03)/.test(code)) {
+  // Somebody else holds a lock on the role (55P03 lock timeout, 57014 statement timeout), or changes it in this moment (XX000
+  // 'tuple concurrently updated').
+  if (['55P03', '57014', 'XX000'].includes(code)) {
+    return failure(Cause.TargetBusy, `${server} could not ${operation} because others hold the role (${code}).`);
+  }
+  // Connection lost (no code, or Node's), 08 connection exception, 53 out of resources, 57 operator intervention (shutdown), 40
+  // serialisation (PostgreSQL manual, 'PostgreSQL Error Codes').
+  if (code === '' || /^E[A-Z]/.test(code) || /^(08|53|57|40)/.test(code)) {
     return failure(
       Cause.TargetUnavailable,
       `${server} did not say whether it could ${operation} (${code || 'connection lost'}).`,

@@ -1,25 +1,34 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { Cause } from '../../rotation/errors';
+import { protect } from '../boundary/activity-scope';
 import { failure } from '../failures';
 import { scramVerifier } from './scram';
 import type { PostgresLogin, PostgresSession } from './server';
 
-/** Sets a role's password by its SCRAM verifier, so that the server never sees the password itself. */
+/**
+ * Sets a role's password by its SCRAM verifier, so that the server never sees the password itself.
+ *
+ * @param lock takes LOGIN away in the same statement: between two, a worker that dies would leave the role unlocked.
+ * @param asItself the session is the login's own. Its settings may have made it act as its group, which may not alter it.
+ */
 export async function setRolePassword(
   session: PostgresSession,
   login: PostgresLogin,
   versionId: string,
+  { lock = false, asItself = false } = {},
 ): Promise<void> {
-  const verifier = await scramVerifier(login.password, versionId, login.username);
+  const verifier = protect(await scramVerifier(login.password, versionId, login.username));
+  if (asItself) await session.query('act as itself', 'SET ROLE NONE');
   await session.query(
-    'alter the password of the role',
-    `ALTER ROLE ${escapeIdentifier(login.username)} PASSWORD ${escapeLiteral(verifier)}`,
+    lock ? 'lock the role and alter its password' : 'alter the password of the role',
+    `ALTER ROLE ${escapeIdentifier(login.username)} ${lock ? 'NOLOGIN ' : ''}PASSWORD ${escapeLiteral(verifier)}`,
   );
 }
 
 interface RoleState {
   exists: boolean;
-  /** Member of the group role, directly or through others. */
+  /** Member of the group role, directly or through others. A superuser, who counts as a member of everything, is none. */
   member: boolean;
 }
 
@@ -27,6 +36,8 @@ interface RoleState {
  * Makes a login of the group role ready: creates it where it is missing, unlocks it, sets its password. What it may do comes from the
  * group role alone; its sessions start as the group role, so that what it creates belongs to the group. Connection limit and settings
  * are taken over from the other login.
+ *
+ * @returns the names of settings that the administrator may not set for it.
  */
 export async function ensureLogin(
   session: PostgresSession,
@@ -34,7 +45,7 @@ export async function ensureLogin(
   versionId: string,
   groupRole: string,
   model: string,
-): Promise<void> {
+): Promise<string[]> {
   const role = escapeIdentifier(login.username);
   const state = await roleState(session, login.username, groupRole);
   if (state.exists && !state.member) {
@@ -43,7 +54,7 @@ export async function ensureLogin(
       `the role "${login.username}" exists and is not a member of "${groupRole}"; it was left as it is. Grant it the membership, or name another login in the catalog (logins).`,
     );
   }
-  const verifier = escapeLiteral(await scramVerifier(login.password, versionId, login.username));
+  const verifier = escapeLiteral(protect(await scramVerifier(login.password, versionId, login.username)));
   if (!state.exists) {
     await session.query(
       'create the second login',
@@ -52,7 +63,7 @@ export async function ensureLogin(
   } else {
     await session.query('unlock the login and set its password', `ALTER ROLE ${role} LOGIN PASSWORD ${verifier}`);
   }
-  await copySettings(session, login.username, model, groupRole);
+  return copySettings(session, login.username, model, groupRole);
 }
 
 async function roleState(session: PostgresSession, role: string, groupRole: string): Promise<RoleState> {
@@ -67,7 +78,7 @@ async function roleState(session: PostgresSession, role: string, groupRole: stri
   }
   const [found] = await session.query<{ member: boolean }>(
     'look up the login',
-    `SELECT pg_has_role(oid, $2, 'MEMBER') AS member FROM pg_roles WHERE rolname = $1`,
+    `SELECT pg_has_role(oid, $2, 'MEMBER') AND NOT rolsuper AS member FROM pg_roles WHERE rolname = $1`,
     [role, groupRole],
   );
   return { exists: found !== undefined, member: found?.member ?? false };
@@ -79,8 +90,9 @@ async function copySettings(
   username: string,
   model: string,
   groupRole: string,
-): Promise<void> {
+): Promise<string[]> {
   const role = escapeIdentifier(username);
+  const leftOut: string[] = [];
   const [limit] = await session.query<{ connections: number }>(
     "read the other login's connection limit",
     'SELECT rolconnlimit AS connections FROM pg_roles WHERE rolname = $1',
@@ -101,15 +113,23 @@ async function copySettings(
     const name = setting.slice(0, equals);
     if (name === 'role') continue;
     const where = database === null ? '' : ` IN DATABASE ${escapeIdentifier(database)}`;
-    await session.query(
-      'take over a setting',
-      `ALTER ROLE ${role}${where} SET ${escapeIdentifier(name)} TO ${settingValue(name, setting.slice(equals + 1))}`,
-    );
+    const value = settingValue(name, setting.slice(equals + 1));
+    try {
+      await session.query(
+        'take over a setting',
+        `ALTER ROLE ${role}${where} SET ${escapeIdentifier(name)} TO ${value}`,
+      );
+    } catch (error) {
+      // Some settings are the superuser's to give; the login works without them, and the operator is told.
+      if (!(error instanceof ApplicationFailure) || error.type !== Cause.PermissionDenied) throw error;
+      leftOut.push(name);
+    }
   }
   await session.query(
     'start its sessions as the group role',
     `ALTER ROLE ${role} SET role TO ${escapeLiteral(groupRole)}`,
   );
+  return leftOut;
 }
 
 /** Settings whose value is a list of quoted names; the server keeps these, and only these, already quoted. */
@@ -139,4 +159,18 @@ export async function openSessions(session: PostgresSession, username: string): 
     [username],
   );
   return row?.sessions ?? 0;
+}
+
+/** Ends a login's sessions where the session's own role may. @returns how many are left. */
+export async function endSessions(session: PostgresSession, username: string): Promise<number> {
+  try {
+    await session.query(
+      "end the login's sessions",
+      'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1',
+      [username],
+    );
+  } catch (error) {
+    if (!(error instanceof ApplicationFailure) || error.type !== Cause.PermissionDenied) throw error;
+  }
+  return openSessions(session, username);
 }

@@ -25,6 +25,10 @@ export function normalisePassword(password: string): string {
  */
 export async function scramVerifier(password: string, versionId: string, username: string): Promise<string> {
   const salt = createHash('sha256').update(`keyturn\0${versionId}\0${username}`).digest().subarray(0, SALT_BYTES);
+  return scramVerifierWithSalt(password, salt);
+}
+
+export async function scramVerifierWithSalt(password: string, salt: Buffer): Promise<string> {
   const salted = await promisify(pbkdf2)(normalisePassword(password), salt, ITERATIONS, KEY_BYTES, 'sha256');
   const hmac = (text: string) => createHmac('sha256', salted).update(text).digest();
   const storedKey = createHash('sha256').update(hmac('Client Key')).digest();

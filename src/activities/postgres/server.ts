@@ -44,9 +44,11 @@ export type Entered<T> = { entered: true; result: T } | { entered: false; probe:
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
- * The server gives up on a statement before Keyturn does: one whose connection was cut must not linger and take effect later.
+ * The server gives up on a statement before anybody takes its worker for dead: one whose connection was cut must not linger and take
+ * effect after it has been undone.
  */
-const STATEMENT_TIMEOUT_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 5_000;
+const LOCK_TIMEOUT_MS = 4_000;
 
 /** A hundred rotations at once must not use up the connections that a server's applications need. */
 const CONNECTIONS_PER_SERVER = 10;
@@ -80,8 +82,6 @@ export function createPostgresServers(): PostgresServers {
         ssl,
         application_name: 'keyturn',
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-        statement_timeout: STATEMENT_TIMEOUT_MS,
-        lock_timeout: STATEMENT_TIMEOUT_MS,
         query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
       });
       // A connection that breaks between two statements reports here; the next statement then fails with the same news.
@@ -118,18 +118,22 @@ export function createPostgresServers(): PostgresServers {
     },
 
     async session(login, work) {
-      return enter(login, (client) =>
-        work({
-          query: <Row extends object>(operation: string, statement: string, parameters?: unknown[]) =>
-            outsideCall('postgresql', operation, async () => {
-              try {
-                return (await client.query<Row>(statement, parameters)).rows;
-              } catch (error) {
-                throw statementFailure(error, operation, login);
-              }
-            }),
-        }),
-      );
+      return enter(login, async (client) => {
+        const query = <Row extends object>(operation: string, statement: string, parameters?: unknown[]) =>
+          outsideCall('postgresql', operation, async () => {
+            try {
+              return (await client.query<Row>(statement, parameters)).rows;
+            } catch (error) {
+              throw statementFailure(error, operation, login);
+            }
+          });
+        // Not as parameters of the connection, which poolers such as PgBouncer refuse.
+        await query(
+          'limit how long its statements may take',
+          `SET statement_timeout = ${STATEMENT_TIMEOUT_MS}; SET lock_timeout = ${LOCK_TIMEOUT_MS}`,
+        );
+        return work({ query });
+      });
     },
   };
 }

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { Cause } from '../../rotation/errors';
 import { drawPassword } from '../../rotation/password-policy';
 import type { PasswordPolicy } from '../../rotation/password-policy';
-import type { SecretInspection, StagingLabels } from '../../rotation/types';
+import type { LabelMove, SecretInspection } from '../../rotation/types';
 import { protect } from '../boundary/activity-scope';
 import { failure } from '../failures';
 import type { StepInput } from '../step-input';
@@ -30,10 +30,10 @@ export interface CreateCandidateInput extends StepInput {
   description?: string;
 }
 
-export interface PlaceLabelsInput extends StepInput {
+export interface MoveLabelsInput extends StepInput {
   /** The version whose promotion or undoing this is, for the audit trail. */
   versionId: string;
-  labels: StagingLabels;
+  moves: LabelMove[];
 }
 
 export interface DiscardCreatedSecretInput extends StepInput {
@@ -49,9 +49,11 @@ export function createSecretsManagerActivities(secrets: SecretStore) {
     /** Makes the candidate durable before any target hears of it. On a retry the stored one is kept, never drawn anew. */
     async createCandidate(input: CreateCandidateInput): Promise<void> {
       const { secretId, versionId, currentVersionId, exists } = input;
-      if (exists || (await secrets.inspect(secretId)).exists) {
-        const stored = await secrets.findVersion(secretId, versionId);
-        if (stored !== undefined) return;
+      if ((await secrets.findVersion(secretId, versionId)) !== undefined) {
+        const { pending, current } = (await secrets.inspect(secretId)).labels;
+        if (current === versionId || pending === versionId) return;
+        // It lost its label, to a reset of this workflow or to another rotation that was terminated.
+        return secrets.moveLabels(secretId, [{ label: 'pending', from: pending, to: versionId }]);
       }
       const current = currentVersionId ? await secrets.readVersion(secretId, currentVersionId) : undefined;
       const text = protect(composeCandidate(input, current));
@@ -66,12 +68,12 @@ export function createSecretsManagerActivities(secrets: SecretStore) {
       else await secrets.create(secretId, versionId, text, input.description);
     },
 
-    /** Moves the labels to where they are wanted: to promote, to swap back, to discard a candidate, to stage an old version. */
-    async placeLabels({ secretId, labels }: PlaceLabelsInput): Promise<void> {
-      await secrets.placeLabels(secretId, labels);
+    /** Moves staging labels: to promote, to swap back, to discard a candidate, to stage an old version. */
+    async moveLabels({ secretId, moves }: MoveLabelsInput): Promise<void> {
+      await secrets.moveLabels(secretId, moves);
     },
 
-    /** Deletes the secret that this rotation created, and only that: a secret with any other version is left alone. */
+    /** Deletes the secret that this rotation created, and only that: one whose labels say that it was changed since is left alone. */
     async discardCreatedSecret({ secretId, versionId }: DiscardCreatedSecretInput): Promise<void> {
       const { exists, labels } = await secrets.inspect(secretId);
       if (!exists) return;

@@ -8,20 +8,10 @@ const NOT_PERMITTED = new Set([
   'AccessDenied',
   'UnrecognizedClientException',
   'InvalidClientTokenId',
-  'ExpiredTokenException',
   'InvalidSignatureException',
 ]);
-const ANSWERS = new Set([
-  'InvalidParameterException',
-  'InvalidRequestException',
-  'ResourceNotFoundException',
-  'ResourceExistsException',
-  'LimitExceededException',
-  'DecryptionFailure',
-  'EncryptionFailure',
-  'MalformedPolicyDocumentException',
-  'PreconditionNotMetException',
-]);
+/** Credentials that are being renewed. */
+const EXPIRED = new Set(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired']);
 
 /** The SDK's name of an error, or of anything else that was thrown. */
 export function errorNameOf(error: unknown): string {
@@ -41,7 +31,8 @@ export function toFailure(error: unknown, secretId: string, operation: string): 
       `The worker may not call secretsmanager:${operation} on ${secretId} (${name}). Grant it to the worker's IAM role.`,
     );
   }
-  if (ANSWERS.has(name)) {
+  // Any other 4xx is an answer, and would be the same again (AWS: 'Common errors').
+  if (status !== undefined && status >= 400 && status < 500 && !EXPIRED.has(name)) {
     return failure(Cause.SecretUnusable, `Secrets Manager refuses ${operation} of ${secretId} with ${name}.`);
   }
   return failure(Cause.TargetUnavailable, `Secrets Manager did not answer ${operation} of ${secretId} (${name}).`);

@@ -29,6 +29,7 @@ export function parseJsonSecret(text: string, where: string): Record<string, unk
 }
 
 function holdsInexactNumber(value: unknown): boolean {
-  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value);
+  if (typeof value === 'number')
+    return !Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value));
   return typeof value === 'object' && value !== null && Object.values(value).some(holdsInexactNumber);
 }

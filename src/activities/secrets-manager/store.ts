@@ -7,8 +7,9 @@ import {
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import type { DescribeSecretCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../rotation/errors';
-import type { SecretInspection, StagingLabels } from '../../rotation/types';
+import type { LabelMove, SecretInspection, StagingLabels } from '../../rotation/types';
 import { outsideCall, protect } from '../boundary/activity-scope';
 import { circuitBreakerFor } from '../circuit-breaker';
 import { failure } from '../failures';
@@ -31,7 +32,7 @@ export interface SecretStore {
   inspect(secretId: string): Promise<SecretInspection>;
   /** One version's text by its VersionId; `undefined` when there is no such secret or version. */
   findVersion(secretId: string, versionId: string): Promise<string | undefined>;
-  /** One version's text by its VersionId. @throws SecretUnusable when it does not exist, is binary or empty. */
+  /** The text of a version that is known to exist. @throws NotYetVisible when it is not found, SecretUnusable when binary or empty. */
   readVersion(secretId: string, versionId: string): Promise<string>;
   /** What a reader who asks for AWSCURRENT gets now. */
   readCurrent(secretId: string): Promise<SecretVersion>;
@@ -39,8 +40,11 @@ export interface SecretStore {
   create(secretId: string, versionId: string, text: string, description?: string): Promise<void>;
   /** Adds a version labelled AWSPENDING. Repeating it with the same VersionId is harmless. */
   putPending(secretId: string, versionId: string, text: string): Promise<void>;
-  /** Moves the labels until they are as wanted; a label that already is, is left alone. */
-  placeLabels(secretId: string, wanted: StagingLabels): Promise<void>;
+  /**
+   * Moves labels, each from where it is expected. One that is at its end already is left alone.
+   * @throws LabelsMoved when AWSCURRENT is elsewhere: somebody moved it. AWSPREVIOUS and AWSPENDING are then left where they are.
+   */
+  moveLabels(secretId: string, moves: LabelMove[]): Promise<void>;
   /** Deletes a secret at once, without a recovery window. */
   deleteNow(secretId: string): Promise<void>;
 }
@@ -111,18 +115,43 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
     return found;
   }
 
-  /** One label's move, with both ends named so that a label that somebody moved meanwhile is not taken from under them. */
-  const moveLabel = (secretId: string, label: string, from: string | undefined, to: string | undefined) =>
-    call(secretId, 'UpdateSecretVersionStage', () =>
-      client.send(
-        new UpdateSecretVersionStageCommand({
-          SecretId: secretId,
-          VersionStage: label,
-          RemoveFromVersionId: from,
-          MoveToVersionId: to,
-        }),
-      ),
-    );
+  /** Two attempts at the same step may overlap when a worker was taken for dead: what the other one stored under this ID stays. */
+  const unlessStored = (secretId: string, versionId: string, operation: string, send: () => Promise<unknown>) =>
+    call(secretId, operation, async () => {
+      try {
+        await send();
+      } catch (error) {
+        if (errorNameOf(error) !== 'ResourceExistsException') throw error;
+        if ((await read(secretId, { VersionId: versionId })) === undefined) throw error;
+      }
+    });
+
+  /**
+   * One label's move, with both ends named, so that Secrets Manager refuses it when the label is elsewhere. The move is tried before
+   * the labels are looked at: what is read may be older than what was written (AWS: 'eventual consistency').
+   */
+  async function moveLabel(secretId: string, { label, from, to }: LabelMove): Promise<void> {
+    const parameters = {
+      SecretId: secretId,
+      VersionStage: LABEL[label],
+      RemoveFromVersionId: from,
+      MoveToVersionId: to,
+    };
+    try {
+      await call(secretId, 'UpdateSecretVersionStage', () =>
+        client.send(new UpdateSecretVersionStageCommand(parameters)),
+      );
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure) || error.type !== Cause.SecretUnusable) throw error;
+      const secret = await describe(secretId);
+      const at = secret && labelsOf(secret)[label];
+      if (at === to || label !== 'current') return;
+      throw failure(
+        Cause.LabelsMoved,
+        `${LABEL[label]} of ${secretId} is on version ${at ?? 'none'}, where this rotation did not put it; it was left there. Somebody else changes this secret: agree with them, then move the label by hand or rotate again.`,
+      );
+    }
+  }
 
   return {
     async inspect(secretId) {
@@ -132,6 +161,12 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
         throw failure(
           Cause.SecretUnusable,
           `${secretId} is scheduled for deletion; nothing was changed. To keep it: aws secretsmanager restore-secret --secret-id ${secretId}`,
+        );
+      }
+      if (secret.OwningService) {
+        throw failure(
+          Cause.ForeignRotation,
+          `${secretId} belongs to the AWS service ${secret.OwningService}, which rotates it. It was left as it is; take it out of the catalog.`,
         );
       }
       if (secret.RotationEnabled) {
@@ -148,7 +183,10 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
     },
 
     async readVersion(secretId, versionId) {
-      return mustHold(secretId, `version ${versionId}`, await read(secretId, { VersionId: versionId })).text;
+      const found = await read(secretId, { VersionId: versionId });
+      if (!found)
+        throw failure(Cause.NotYetVisible, `${secretId} shows no version ${versionId}; it is looked for again.`);
+      return mustHold(secretId, `version ${versionId}`, found).text;
     },
 
     async readCurrent(secretId) {
@@ -160,42 +198,30 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
     },
 
     async create(secretId, versionId, text, description) {
-      await call(secretId, 'CreateSecret', () =>
-        client.send(
-          new CreateSecretCommand({
-            Name: secretId,
-            ClientRequestToken: versionId,
-            SecretString: text,
-            Description: description,
-          }),
-        ),
-      );
+      const parameters = {
+        Name: secretId,
+        ClientRequestToken: versionId,
+        SecretString: text,
+        Description: description,
+      };
+      await unlessStored(secretId, versionId, 'CreateSecret', () => client.send(new CreateSecretCommand(parameters)));
     },
 
     async putPending(secretId, versionId, text) {
-      await call(secretId, 'PutSecretValue', () =>
-        client.send(
-          new PutSecretValueCommand({
-            SecretId: secretId,
-            ClientRequestToken: versionId,
-            SecretString: text,
-            VersionStages: [LABEL.pending],
-          }),
-        ),
+      const parameters = {
+        SecretId: secretId,
+        ClientRequestToken: versionId,
+        SecretString: text,
+        VersionStages: [LABEL.pending],
+      };
+      await unlessStored(secretId, versionId, 'PutSecretValue', () =>
+        client.send(new PutSecretValueCommand(parameters)),
       );
     },
 
-    async placeLabels(secretId, wanted) {
-      const secret = await describe(secretId);
-      if (!secret) throw failure(Cause.SecretUnusable, `${secretId} does not exist; there is no label to move.`);
-      const now = labelsOf(secret);
-      if (wanted.current && wanted.current !== now.current) {
-        await moveLabel(secretId, LABEL.current, now.current, wanted.current);
-        // Secrets Manager takes AWSPREVIOUS along: it goes to the version that AWSCURRENT was taken from.
-        now.previous = now.current;
-      }
-      for (const label of ['previous', 'pending'] as const) {
-        if (wanted[label] !== now[label]) await moveLabel(secretId, LABEL[label], now[label], wanted[label]);
+    async moveLabels(secretId, moves) {
+      for (const move of moves) {
+        if (move.from !== move.to) await moveLabel(secretId, move);
       }
     },
 

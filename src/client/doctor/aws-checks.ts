@@ -1,12 +1,11 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { ApplicationFailure } from '@temporalio/common';
 import { parseDatabaseSecret } from '../../activities/secrets-manager/database-secret';
 import { parseJsonSecret } from '../../activities/secrets-manager/json-secret';
 import type { SecretStore } from '../../activities/secrets-manager/store';
 import { Cause } from '../../rotation/errors';
 import type { RotationPlan } from '../../rotation/plan';
 import type { Check } from './check';
-import { check, failed, failedBy, ok, skipped, warning } from './check';
+import { check, failed, failedBy, ok, skipped } from './check';
 
 /** Region and credentials, by the SDK's own chain. */
 export async function checkAws(client: SecretsManagerClient): Promise<Check[]> {
@@ -35,32 +34,21 @@ export async function checkAws(client: SecretsManagerClient): Promise<Check[]> {
 /** Whether one secret can be read, is of its declared shape, and is ours to rotate. Its value is looked at and let go. */
 export async function checkSecret(secrets: SecretStore, plan: RotationPlan): Promise<Check> {
   const name = `secret ${plan.secretId}`;
-  try {
-    return await lookAtSecret(name, secrets, plan);
-  } catch (error) {
-    const unreachable = error instanceof ApplicationFailure && error.type === Cause.TargetUnavailable;
-    return failedBy(
-      name,
-      error,
-      unreachable ? 'Check AWS_REGION, AWS_ENDPOINT_URL and the network between here and AWS.' : undefined,
-    );
-  }
+  return check(name, () => lookAtSecret(name, secrets, plan), {
+    [Cause.TargetUnavailable]: 'Check AWS_REGION, AWS_ENDPOINT_URL and the network between here and AWS.',
+  });
 }
 
 async function lookAtSecret(name: string, secrets: SecretStore, plan: RotationPlan): Promise<Check> {
-  let foreign: string | undefined;
-  let pending: string | undefined;
-  try {
-    const { exists, labels } = await secrets.inspect(plan.secretId);
-    if (!exists) return missing(name, plan);
-    pending = labels.pending;
-  } catch (error) {
-    if (!(error instanceof ApplicationFailure && error.type === Cause.ForeignRotation)) throw error;
-    foreign = error.message;
-  }
+  const { exists, labels } = await secrets.inspect(plan.secretId);
+  if (!exists) return missing(name, plan);
   const { versionId, text } = await secrets.readCurrent(plan.secretId);
-  checkShape(plan, text);
-  if (foreign) return warning(name, 'readable, but AWS rotates it itself', foreign);
+  try {
+    checkShape(plan, text);
+  } catch (error) {
+    return failedBy(name, error, 'Store a value of that shape, or correct how the catalog declares the secret.');
+  }
+  const { pending } = labels;
   const candidate =
     pending && pending !== versionId ? `; a candidate, version ${pending}, is under way or left over` : '';
   return ok(name, `readable, AWSCURRENT is version ${versionId}${candidate}`);

@@ -1,4 +1,6 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { redact } from '../../activities/boundary/activity-scope';
+import type { Cause } from '../../rotation/errors';
 
 export type CheckState = 'ok' | 'warning' | 'failed' | 'skipped';
 
@@ -16,13 +18,24 @@ export const warning = (name: string, found: string, todo: string): Check => ({ 
 export const failed = (name: string, found: string, todo?: string): Check => ({ name, state: 'failed', found, todo });
 export const skipped = (name: string, found: string, todo?: string): Check => ({ name, state: 'skipped', found, todo });
 
-/** Makes a failed check of whatever `look` throws. The messages of Keyturn's own failures say what to do themselves. */
-export async function check(name: string, look: () => Promise<Check>, todo?: string): Promise<Check> {
+/** What to do about failures whose messages do not say it themselves. */
+export type Advice = Partial<Record<Cause, string>>;
+
+/**
+ * Makes a failed check of whatever `look` throws.
+ *
+ * @param todo what to do about it, whatever it is or by its cause.
+ */
+export async function check(name: string, look: () => Promise<Check>, todo?: string | Advice): Promise<Check> {
   try {
     return await look();
   } catch (error) {
-    return failedBy(name, error, todo);
+    return failedBy(name, error, typeof todo === 'object' ? adviceFor(error, todo) : todo);
   }
+}
+
+function adviceFor(error: unknown, advice: Advice): string | undefined {
+  return error instanceof ApplicationFailure ? advice[error.type as Cause] : undefined;
 }
 
 /** A failed check with an error's first line as what was found, and the rest of it as what to do. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { Credentials, DatabaseTarget } from '../../activities/postgres/credentials';
 import type { PostgresLogin, PostgresServers, PostgresSession, ProbeResult } from '../../activities/postgres/server';
+import { Cause } from '../../rotation/errors';
 import type { DatabasePlan } from '../../rotation/plan';
 import type { Check } from './check';
 import { check, failed, ok, skipped, warning } from './check';
@@ -16,16 +17,23 @@ export async function checkDatabase(access: DatabaseAccess, plan: DatabasePlan):
   const name = `database of ${plan.secretId}`;
   let login: PostgresLogin | undefined;
   const checks = [
-    await check(name, async () => {
-      login = await access.credentials.current(plan.secretId, target);
-      return loginCheck(name, plan.secretId, login, await access.postgres.probe(login));
-    }),
+    await check(
+      name,
+      async () => {
+        login = await access.credentials.current(plan.secretId, target);
+        return loginCheck(name, plan.secretId, login, await access.postgres.probe(login));
+      },
+      { [Cause.TargetUnavailable]: checkTheWay(plan.secretId) },
+    ),
   ];
   if (plan.adminSecretId !== undefined) {
     checks.push(await checkAdmin(access, plan, plan.adminSecretId, login?.username));
   }
   return checks;
 }
+
+const checkTheWay = (secretId: string) =>
+  `Check that the server is up, host and port in ${secretId}, and the network between here and it.`;
 
 function loginCheck(name: string, secretId: string, login: PostgresLogin, probe: ProbeResult): Check {
   const who = `"${login.username}" on ${login.host}:${login.port}`;
@@ -80,7 +88,7 @@ async function checkAdmin(
   username: string | undefined,
 ): Promise<Check> {
   const name = `admin of ${plan.secretId}`;
-  return check(name, async () => {
+  const look = async (): Promise<Check> => {
     const admin = await credentials.current(adminSecretId, plan);
     const readRights = (session: PostgresSession) =>
       session.query<AdminRights>("read the administrator's rights", ADMIN_RIGHTS, [
@@ -96,6 +104,10 @@ async function checkAdmin(
     return problem
       ? failed(name, `${who} logs in, but ${problem.found}`, problem.todo)
       : ok(name, `${who} logs in and may do what a rotation needs`);
+  };
+  return check(name, look, {
+    [Cause.TargetUnavailable]: checkTheWay(adminSecretId),
+    [Cause.SecretUnusable]: `Correct ${adminSecretId}, or name another adminSecret in the catalog.`,
   });
 }
 

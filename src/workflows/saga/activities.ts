@@ -13,11 +13,14 @@ import { Cause } from '../../rotation/errors';
 import { causeOf } from './failures';
 
 /** Activities without the fields that the saga fills in. */
-type Performed<A> = {
+type Audited<A> = {
   [K in keyof A]: A[K] extends (input: infer I) => infer R ? (input: Omit<I, keyof StepInput>) => R : never;
 };
 
-/** Reads and probes: they change nothing, so a lost one is simply made again. */
+/**
+ * Reads and probes change nothing, so a lost one is simply made again. recordOutcome only leaves a count and an audit record, and
+ * either may be there twice.
+ */
 type Reads = Pick<
   Activities,
   | 'loadPlan'
@@ -27,22 +30,26 @@ type Reads = Pick<
   | 'verifyAsApplication'
   | 'proveOldPasswordRefused'
   | 'describeRotation'
+  | 'recordOutcome'
 >;
 
 /** What a step can do, by how it may be repeated. */
-export interface Does {
+export interface StepActivities {
   /** Local activities where that works at once: no task of their own, which saves most of a step's time. */
-  read: Performed<Reads>;
+  read: Audited<Reads>;
   /** Regular activities with a minute for one attempt. */
-  write: Performed<Omit<Activities, keyof Reads>>;
-  /** The same with as long for one attempt as for all: they wait for others. */
-  wait: Performed<Pick<Activities, 'deliver' | 'waitForSessionsToEnd'>>;
+  write: Audited<Omit<Activities, keyof Reads>>;
+  /** What waits for others by being tried again, for that many milliseconds in all. */
+  wait(limitMs: number): Audited<Pick<Activities, 'deliver' | 'waitForSessionsToEnd'>>;
   /** Waits, durably, for that many milliseconds; operators may prolong or end it meanwhile. */
   waitOutGracePeriod(milliseconds: number): Promise<void>;
 }
 
-/** A killed worker is noticed this long after its last heartbeat. */
-const HEARTBEAT_TIMEOUT_MS = 10_000;
+/**
+ * A killed worker is noticed this long after its last heartbeat, of which the server gets one a second or so (worker-tuning.ts): that
+ * must be later than PostgreSQL gives up on the statement that the worker left behind, and leaves a stalled worker five seconds.
+ */
+const HEARTBEAT_TIMEOUT_MS = 6_500;
 const ATTEMPT_MS = 60_000;
 /** A local attempt holds the workflow's task, and with it the answer to `status`; longer than a refused connection it may not take. */
 const LOCAL_ATTEMPT_MS = 8_000;
@@ -51,10 +58,17 @@ const LOCAL_ATTEMPT_MS = 8_000;
  * it the SDK (1.24.0) sends TRY_CANCEL, whatever its documentation says of the default.
  */
 const CANCELLATION = { cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED } as const;
-const RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 30_000 };
+/**
+ * The pauses stay short because a rotation may stand where AWSCURRENT does not open its target yet, and should go on soon after an
+ * outage; that a target is not besieged meanwhile is seen to by its circuit breaker.
+ */
+const RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 10_000 };
 
-/** While auditing is down a rotation waits that long between two tries, and longer each time up to the second figure. */
-const AUDIT_PAUSE_MS = { first: 2_000, longest: 300_000 };
+/**
+ * While auditing is down a rotation waits a tenth of the time that it has been down, within these bounds: it goes on soon after a short
+ * outage, and a long one does not fill its history.
+ */
+const AUDIT_PAUSE_MS = { shortest: 2_000, longest: 300_000 };
 
 export interface Performance {
   subject: Omit<StepInput, 'step'>;
@@ -70,25 +84,32 @@ export interface Performance {
 type Call = (input: object) => Promise<unknown>;
 
 /** The activities as one step performs them. */
-export function activitiesFor(performance: Performance): Omit<Does, 'waitOutGracePeriod'> {
+export function activitiesFor(performance: Performance): Omit<StepActivities, 'waitOutGracePeriod'> {
   const { summary, limitMs } = performance;
   const regular = {
+    ...CANCELLATION,
     summary,
     retry: RETRY,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
     ...(limitMs !== undefined && { scheduleToCloseTimeout: limitMs }),
   };
   const local = proxyLocalActivities<Record<string, Call>>({
+    ...CANCELLATION,
     summary,
     startToCloseTimeout: LOCAL_ATTEMPT_MS,
     retry: { maximumAttempts: 1 },
   });
   const quick = proxyActivities<Record<string, Call>>({ ...regular, startToCloseTimeout: ATTEMPT_MS });
-  const patient = proxyActivities<Record<string, Call>>({ ...regular, startToCloseTimeout: limitMs ?? ATTEMPT_MS });
+  const patient = (forMs: number) =>
+    proxyActivities<Record<string, Call>>({
+      ...regular,
+      startToCloseTimeout: ATTEMPT_MS,
+      scheduleToCloseTimeout: forMs,
+    });
   return {
-    read: performed((name) => localFirst(callOf(local, name), callOf(quick, name)), performance),
-    write: performed((name) => callOf(quick, name), performance),
-    wait: performed((name) => callOf(patient, name), performance),
+    read: audited((name) => localFirst(callOf(local, name), callOf(quick, name)), performance),
+    write: audited((name) => callOf(quick, name), performance),
+    wait: (forMs) => audited((name) => callOf(patient(forMs), name), performance),
   };
 }
 
@@ -115,19 +136,23 @@ function localFirst(local: Call, regular: Call): Call {
 }
 
 /** Adds what the audit trail needs to every call, and waits with it while auditing is down. */
-function performed<A>(callNamed: (name: string) => Call, { subject, step, onAuditDown }: Performance): A {
+function audited<A>(callNamed: (name: string) => Call, { subject, step, onAuditDown }: Performance): A {
   return new Proxy(
     {},
     {
       get: (_target, name) => async (own: object) => {
-        for (let pause = AUDIT_PAUSE_MS.first; ; pause = Math.min(pause * 2, AUDIT_PAUSE_MS.longest)) {
+        let downSince: number | undefined;
+        for (;;) {
           try {
             const result = await callNamed(String(name))({ ...subject, step, ...own });
-            if (pause > AUDIT_PAUSE_MS.first) onAuditDown(false);
+            if (downSince !== undefined) onAuditDown(false);
             return result;
           } catch (error) {
             if (causeOf(error).type !== Cause.AuditUnavailable) throw error;
+            downSince ??= Date.now();
             onAuditDown(true);
+            const { shortest, longest } = AUDIT_PAUSE_MS;
+            const pause = Math.min(Math.max((Date.now() - downSince) / 10, shortest), longest);
             await sleep(pause, { summary: 'auditing is down: waiting' });
           }
         }

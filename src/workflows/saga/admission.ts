@@ -1,5 +1,5 @@
 import { workflowInfo } from '@temporalio/workflow';
-import { parseDuration } from '../../rotation/durations';
+import { MAX_GRACE_PERIOD_MS, parseDuration } from '../../rotation/durations';
 import { Cause } from '../../rotation/errors';
 import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
 import type { RotationInput } from '../../rotation/types';
@@ -15,13 +15,34 @@ export function admit(input: RotationInput): void {
     checkInput(input);
     checkWorkflowId(input);
   } catch (error) {
-    const secretId = input ? secretIdOf(String(input.environment), String(input.secret)) : 'the secret';
+    throw rotationRefused(nameOf(input), { step: '', cause: causeOf(error) });
+  }
+}
+
+/** The same for the front door, which runs under any ID but a rotation's own. */
+export function admitFrontDoor(input: RotationInput): void {
+  const secretId = nameOf(input);
+  try {
+    checkInput(input);
+    const own = rotationWorkflowId(input.environment, input.secret);
+    if (workflowInfo().workflowId === own) {
+      throw refuse(
+        Cause.WrongWorkflowId,
+        `rotate starts the rotation under the workflow ID ${own}, and so cannot run under it itself; nothing was touched. Start it under any other ID.`,
+      );
+    }
+  } catch (error) {
     throw rotationRefused(secretId, { step: '', cause: causeOf(error) });
   }
 }
 
+function nameOf(input: RotationInput): string {
+  const named = typeof input?.environment === 'string' && typeof input.secret === 'string';
+  return named ? secretIdOf(input.environment, input.secret) : 'the secret';
+}
+
 /** Inputs also come by hand, from `temporal workflow start` and the web UI. */
-export function checkInput(input: RotationInput): void {
+function checkInput(input: RotationInput): void {
   const bad = (why: string) =>
     refuse(
       Cause.BadInput,
@@ -42,8 +63,10 @@ export function checkInput(input: RotationInput): void {
     if (input[name] !== undefined && typeof input[name] !== 'boolean')
       throw bad(`the input's field ${name} is not true or false`);
   }
-  if (input.gracePeriod !== undefined && parseDuration(input.gracePeriod) === undefined) {
-    throw bad(`the input's gracePeriod is not a duration such as '7 days'`);
+  if (input.gracePeriod !== undefined) {
+    const grace = parseDuration(input.gracePeriod);
+    if (grace === undefined) throw bad(`the input's gracePeriod is not a duration such as '7 days'`);
+    if (grace > MAX_GRACE_PERIOD_MS) throw bad(`the input's gracePeriod is longer than 30 days`);
   }
 }
 
@@ -54,6 +77,11 @@ function checkWorkflowId(input: RotationInput): void {
   if (workflowId === expected) return;
   throw refuse(
     Cause.WrongWorkflowId,
-    `a rotation of ${input.environment}/${input.secret} runs under the workflow ID ${expected} and no other; nothing was touched. Start it with: temporal workflow start --task-queue ${taskQueue} --type ${workflowType} --workflow-id '${expected}' --input '${JSON.stringify(input)}'`,
+    `a rotation of ${input.environment}/${input.secret} runs under the workflow ID ${expected} and no other; nothing was touched. Start it with: temporal workflow start --task-queue ${taskQueue} --type ${workflowType} --workflow-id ${quoted(expected)} --input ${quoted(JSON.stringify(input))}`,
   );
+}
+
+/** For a POSIX shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll(`'`, `'\\''`)}'`;
 }

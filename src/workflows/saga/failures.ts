@@ -25,10 +25,11 @@ export function refuse(cause: Cause, message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, cause);
 }
 
-export function rotationRefused(secretId: string, details: RefusedDetails): ApplicationFailure {
+/** @param cleanedUp what a terminated rotation had left was put in order before. */
+export function rotationRefused(secretId: string, details: RefusedDetails, cleanedUp = false): ApplicationFailure {
   return ApplicationFailure.create({
     type: RotationFailure.RotationRefused,
-    message: `${secretId} was not rotated, and nothing was changed: ${details.cause.message}`,
+    message: `${secretId} was not rotated, and nothing was changed${cleanedUp ? ', except that the leftovers of a terminated rotation were cleaned up' : ''}: ${details.cause.message}`,
     nonRetryable: true,
     details: [details],
   });
@@ -37,7 +38,7 @@ export function rotationRefused(secretId: string, details: RefusedDetails): Appl
 export function rotationRolledBack(secretId: string, details: RolledBackDetails): ApplicationFailure {
   return ApplicationFailure.create({
     type: RotationFailure.RotationRolledBack,
-    message: `${secretId} was not rotated; everything is as it was. ${details.step} failed: ${details.cause.message}`,
+    message: `${secretId} was not rotated, and what was done is undone. ${details.step} failed: ${details.cause.message}`,
     nonRetryable: true,
     details: [details],
   });

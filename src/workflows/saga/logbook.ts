@@ -1,4 +1,4 @@
-import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES } from '../../rotation/names';
 import type { RotationStatus, StepState } from '../../rotation/types';
@@ -12,18 +12,19 @@ const KEYS = {
   phase: keyword(SEARCH_ATTRIBUTES.phase),
 };
 
-/** Makes the rotation findable: `KeyturnEnvironment = 'production' AND KeyturnPhase = 'grace-period'`. */
+/**
+ * Makes the rotation findable: `KeyturnEnvironment = 'production' AND KeyturnPhase = 'grace-period'`. What it was started with, or is
+ * indexed by already, is not sent again: each sending is an event, a write to the server's index and a billable action.
+ */
 export function indexRotation(status: RotationStatus): void {
-  upsertSearchAttributes([
+  const { typedSearchAttributes } = workflowInfo();
+  const changed = [
     { key: KEYS.environment, value: status.environment },
     { key: KEYS.secret, value: status.secret },
     { key: KEYS.type, value: status.type ?? null },
     { key: KEYS.phase, value: status.phase },
-  ]);
-}
-
-export function indexPhase(status: RotationStatus): void {
-  upsertSearchAttributes([{ key: KEYS.phase, value: status.phase }]);
+  ].filter(({ key, value }) => (typedSearchAttributes.get(key) ?? null) !== value);
+  if (changed.length > 0) upsertSearchAttributes(changed);
 }
 
 const MARK: Record<StepState, string> = {
@@ -38,12 +39,17 @@ const MARK: Record<StepState, string> = {
   'undo-failed': '✘ not undone',
 };
 
+/** What people wrote, without what would make a table or a link of it. */
+function plain(text: string): string {
+  return text.replaceAll(/[|\r\n`*<>[\]]/g, ' ');
+}
+
 /** The rotation in words, for the web UI and `temporal workflow describe`. */
 export function writeLogbook(status: RotationStatus): void {
   const about = [
     `**${status.environment}/${status.secret}** (${status.type ?? 'type not known yet'}): **${status.outcome ?? status.phase}**`,
-    status.requestedBy && `requested by ${status.requestedBy}`,
-    status.reason && `reason: ${status.reason}`,
+    status.requestedBy && `requested by ${plain(status.requestedBy)}`,
+    status.reason && `reason: ${plain(status.reason)}`,
     status.graceEndsAt && `grace period ends ${status.graceEndsAt}`,
     status.pastPointOfNoReturn && !status.outcome && 'past the point of no return',
   ].filter(Boolean);
@@ -53,16 +59,19 @@ export function writeLogbook(status: RotationStatus): void {
   ].filter(Boolean);
   const requests = status.requests.map(
     ({ request, at, requestedBy, reason, refused }) =>
-      `- ${at} ${request}${requestedBy ? ` by ${requestedBy}` : ''}${reason ? `: ${reason}` : ''}${refused ? ` (refused: ${refused})` : ''}`,
+      `- ${at} ${request}${requestedBy ? ` by ${plain(requestedBy)}` : ''}${reason ? `: ${plain(reason)}` : ''}${refused ? ` (refused: ${plain(refused)})` : ''}`,
   );
   setCurrentDetails(
     [
       about.join(', '),
       versions.join(', '),
       '',
-      '| | step | since |',
-      '|---|---|---|',
-      ...status.steps.map((step) => `| ${MARK[step.state]} | ${step.summary} | ${step.startedAt ?? ''} |`),
+      '| | step | since | problem |',
+      '|---|---|---|---|',
+      ...status.steps.map(
+        (step) =>
+          `| ${MARK[step.state]} | ${plain(step.summary)} | ${step.startedAt ?? ''} | ${plain(step.problem ?? '')} |`,
+      ),
       ...(requests.length > 0 ? ['', ...requests] : []),
     ].join('\n'),
   );

@@ -1,5 +1,5 @@
 import { ApplicationFailure, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
-import { parseDuration } from '../../rotation/durations';
+import { MAX_GRACE_PERIOD_MS, parseDuration } from '../../rotation/durations';
 import { RequestRefusal } from '../../rotation/errors';
 import type {
   AbortRequest,
@@ -12,14 +12,13 @@ import type {
 
 const statusQuery = defineQuery<RotationStatus>('status');
 
-/** Extending has an end too: what nobody ends for a month has been forgotten. */
-const MAX_GRACE_PERIOD_MS = 30 * 86_400_000;
-
 /** What the rotation does when a request was accepted. */
 export interface RequestEffects {
   abort(request: AbortRequest): void;
   extendGracePeriod(endsAt: Date): void;
   endGracePeriod(): void;
+  /** True once the outcome is being recorded: nothing can be changed any more. */
+  isEnding(): boolean;
   /** Every request, accepted or refused, for the audit trail. */
   record(request: OperatorRequest): void;
 }
@@ -35,6 +34,12 @@ interface Kind {
 }
 
 const refused = (type: RequestRefusal, message: string) => ApplicationFailure.nonRetryable(message, type);
+
+const tooLate = (status: RotationStatus) =>
+  refused(
+    RequestRefusal.PastPointOfNoReturn,
+    `the rotation of ${status.environment}/${status.secret} is over; its outcome is being recorded`,
+  );
 
 const notInGracePeriod = (status: RotationStatus) =>
   status.phase === 'grace-period'
@@ -53,7 +58,8 @@ const abort: Kind = {
           `the rotation of ${status.environment}/${status.secret} is past its point of no return (${status.step}): the new version is in use, and it only goes forward. To go back afterwards: keyturn rollback ${status.environment}/${status.secret}`,
         )
       : undefined,
-  accept: (_status, request, effects) => {
+  accept: (status, request, effects) => {
+    if (status.phase === 'rolling-back') return { accepted: 'it is being undone already' };
     effects.abort(request);
     return { accepted: 'the rotation stops, and what it did is undone' };
   },
@@ -80,12 +86,19 @@ const endGracePeriod: Kind = {
 
 function extendedEnd(status: RotationStatus, { by, until }: ExtendGracePeriodRequest): Date | undefined {
   if (until !== undefined) {
-    const time = Date.parse(until);
-    return Number.isNaN(time) ? undefined : new Date(time);
+    return INSTANT.test(until) ? validDate(Date.parse(until)) : undefined;
   }
   const milliseconds = by === undefined ? undefined : parseDuration(by);
   if (!milliseconds || !status.graceEndsAt) return undefined;
-  return new Date(Date.parse(status.graceEndsAt) + milliseconds);
+  return validDate(Date.parse(status.graceEndsAt) + milliseconds);
+}
+
+/** With its offset: without one it would mean another instant on another worker. */
+const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/;
+
+function validDate(milliseconds: number): Date | undefined {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 function badExtension(status: RotationStatus, request: ExtendGracePeriodRequest): ApplicationFailure | undefined {
@@ -95,7 +108,10 @@ function badExtension(status: RotationStatus, request: ExtendGracePeriodRequest)
     return bad(`say either by (a duration such as '3 days') or until (an ISO time)`);
   }
   const endsAt = extendedEnd(status, request);
-  if (!endsAt) return bad(`'${request.by ?? request.until}' is not a ${request.by ? 'duration' : 'time'}`);
+  if (!endsAt)
+    return bad(
+      `'${request.by ?? request.until}' is not a ${request.by ? 'duration' : 'time with its offset, such as 2030-01-31T08:00:00Z'}`,
+    );
   if (status.graceEndsAt && endsAt.getTime() <= Date.parse(status.graceEndsAt)) return bad('that would not be longer');
   if (endsAt.getTime() > Date.now() + MAX_GRACE_PERIOD_MS) return bad('that is more than 30 days ahead');
   return undefined;
@@ -115,7 +131,8 @@ function malformed(request: Parameters): ApplicationFailure | undefined {
 export function listenToOperators(status: RotationStatus, effects: RequestEffects): void {
   setHandler(statusQuery, () => status);
   for (const kind of [abort, extendGracePeriod, endGracePeriod]) {
-    const refusalOf = (request: Parameters) => malformed(request) ?? kind.refusal(status, request);
+    const refusalOf = (request: Parameters) =>
+      malformed(request) ?? (effects.isEnding() ? tooLate(status) : kind.refusal(status, request));
     const take = (request: Parameters) => {
       const accepted = kind.accept(status, request, effects);
       effects.record(entryOf(kind, request));

@@ -1,5 +1,6 @@
-import { CancelledFailure, CancellationScope, condition } from '@temporalio/workflow';
+import { CancelledFailure, CancellationScope, condition, sleep } from '@temporalio/workflow';
 import type { StepInput } from '../../activities/step-input';
+import { Cause } from '../../rotation/errors';
 import type { CauseDetails } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import type { RotationPlan } from '../../rotation/plan';
@@ -15,14 +16,20 @@ import type {
   StepStatus,
 } from '../../rotation/types';
 import { activitiesFor } from './activities';
-import type { Does } from './activities';
+import type { StepActivities } from './activities';
 import { causeOf } from './failures';
-import { indexPhase, indexRotation, writeLogbook } from './logbook';
+import { indexRotation, writeLogbook } from './logbook';
 import { listenToOperators } from './operator-requests';
 import type { Recipe, RotationContext, Step } from './step';
 
 /** How long the plan and the first look at the secret are retried; afterwards the plan says how long. */
 const PREPARATION_MS = 15 * 60_000;
+
+/** Pauses between two tries to undo the same step. */
+const UNDO_PAUSE_MS = { first: 2_000, longest: 300_000 };
+
+/** Secrets Manager may show a label's old place for a moment; after that many looks it is where somebody else put it. */
+const LABEL_TRIES = 3;
 
 const isoNow = () => new Date().toISOString();
 
@@ -37,6 +44,8 @@ export class Rotation {
   private readonly subject: Omit<StepInput, 'step'>;
   private interruptibleScope?: CancellationScope;
   private graceIsOver = false;
+  /** The outcome is being recorded. */
+  private ending = false;
   /** Audit records of operators' requests that are on their way. */
   private readonly requestRecords: Promise<void>[] = [];
 
@@ -70,6 +79,7 @@ export class Rotation {
         this.graceIsOver = true;
       },
       record: (request) => this.recordRequest(request),
+      isEnding: () => this.ending,
     });
     writeLogbook(this.status);
   }
@@ -104,12 +114,13 @@ export class Rotation {
   enterPhase(phase: Phase): void {
     if (this.status.phase === phase) return;
     this.status.phase = phase;
-    indexPhase(this.status);
+    indexRotation(this.status);
     writeLogbook(this.status);
   }
 
   /** @throws CancelledFailure when an abort came just before. */
   passPointOfNoReturn(): void {
+    if (this.status.pastPointOfNoReturn) return;
     this.stopIfAborted();
     this.status.pastPointOfNoReturn = true;
     writeLogbook(this.status);
@@ -120,38 +131,66 @@ export class Rotation {
   }
 
   /** A step before the recipe's own. */
-  async look<T>(name: string, summary: string, work: (does: Does) => Promise<T>): Promise<T> {
+  async look<T>(name: string, summary: string, work: (activities: StepActivities) => Promise<T>): Promise<T> {
     this.stopIfAborted();
     const step: StepStatus = { name, summary, state: 'pending' };
     this.status.steps.push(step);
-    return this.run(step, () => work(this.does(step)));
+    return this.run(step, () => work(this.activitiesOf(step)));
   }
 
   /** One step of the recipe; what lies past the point of no return is not interrupted. */
   async perform<P extends RotationPlan>(step: Step<P>, context: RotationContext<P>): Promise<void> {
     const shown = this.stepNamed(step.name);
-    const work = () => this.run(shown, () => step.run(context, this.does(shown)));
+    const work = () => this.run(shown, () => step.run(context, this.activitiesOf(shown)));
     if (this.status.pastPointOfNoReturn) return CancellationScope.nonCancellable(work);
     this.stopIfAborted();
     return work();
   }
 
-  /** @returns why it could not be undone, or nothing when it was. */
+  /**
+   * Undoes one step, and tries again whatever the reason, because people mend what stands in the way, until the plan's time for that
+   * is over.
+   *
+   * @returns why it could not be undone, or nothing when it was.
+   */
   async compensate(
     name: string,
     summary: string,
-    work: (does: Does) => Promise<void>,
+    work: (activities: StepActivities) => Promise<void>,
   ): Promise<CauseDetails | undefined> {
     const step = this.stepNamed(name);
+    const limitMs = this.plan?.timeouts.rollbackMs ?? PREPARATION_MS;
+    const deadline = Date.now() + limitMs;
     this.mark(step, 'undoing');
-    try {
-      await work(this.does({ ...step, summary }, this.plan?.timeouts.rollbackMs));
-      this.mark(step, 'undone');
-      return undefined;
-    } catch (error) {
-      this.mark(step, 'undo-failed');
-      return causeOf(error);
+    for (let tries = 1, pause = UNDO_PAUSE_MS.first; ; tries++, pause = Math.min(pause * 2, UNDO_PAUSE_MS.longest)) {
+      try {
+        await work(this.activitiesOf(step, { summary, limitMs: Math.max(deadline - Date.now(), UNDO_PAUSE_MS.first) }));
+        step.problem = undefined;
+        this.mark(step, 'undone');
+        return undefined;
+      } catch (error) {
+        const cause = causeOf(error);
+        step.problem = cause.message;
+        // What other people did is not undone for them, however often it is tried.
+        const hopeless = cause.type === Cause.LabelsMoved && tries >= LABEL_TRIES;
+        if (hopeless || Date.now() + pause > deadline) {
+          this.mark(step, 'undo-failed');
+          return cause;
+        }
+        this.mark(step, 'undoing');
+        await sleep(pause, { summary: `could not ${summary} (${cause.type}): trying again` });
+      }
     }
+  }
+
+  /** Whether somebody cancelled the workflow, whatever the step that ran made of it. */
+  wasCancelled(): boolean {
+    return CancellationScope.current().consideredCancelled;
+  }
+
+  /** Whether leftovers of a terminated rotation were put in order; that is not undone. */
+  cleanedUp(): boolean {
+    return this.status.steps.some(({ name, state }) => name.startsWith('settle') && state === 'done');
   }
 
   versionsBefore(): RotationResult['versions'] {
@@ -174,7 +213,9 @@ export class Rotation {
       reason,
       ...about,
       warnings: about.warnings?.length ? about.warnings : undefined,
-      steps: steps.filter((step) => step.state !== 'skipped').map(({ name, summary }) => ({ name, summary })),
+      steps: steps
+        .filter(({ state }) => (outcome === 'dry-run' ? state !== 'skipped' : state === 'done' || state === 'undone'))
+        .map(({ name, summary }) => ({ name, summary })),
     };
   }
 
@@ -192,6 +233,7 @@ export class Rotation {
     failedStep?: string;
     cause?: string;
   }): Promise<void> {
+    this.ending = true;
     await CancellationScope.nonCancellable(async () => {
       const step: StepStatus = {
         name: 'recordOutcome',
@@ -200,8 +242,14 @@ export class Rotation {
       };
       const { environment, type } = this.status;
       const durationMs = Date.now() - this.startedAt;
-      await this.does(step, 'unlimited').write.recordOutcome({ environment, type, durationMs, ...end });
-      await Promise.all(this.requestRecords);
+      await this.activitiesOf(step, { limitMs: undefined }).read.recordOutcome({
+        environment,
+        type,
+        durationMs,
+        ...end,
+      });
+      // More may come in while these are waited for.
+      while (this.requestRecords.length > 0) await this.requestRecords.shift();
     });
     this.status.outcome = end.outcome;
     this.enterPhase('finished');
@@ -217,7 +265,7 @@ export class Rotation {
     };
     this.requestRecords.push(
       CancellationScope.nonCancellable(() =>
-        this.does(step, 'unlimited', request).write.recordOperatorAct({
+        this.activitiesOf(step, { limitMs: undefined, asked: request }).write.recordOperatorAct({
           act: request.request,
           accepted: request.refused === undefined,
           refused: request.refused,
@@ -235,6 +283,7 @@ export class Rotation {
       this.mark(step, 'done');
       return result;
     } catch (error) {
+      step.problem = causeOf(error).message;
       this.mark(step, 'failed');
       throw error;
     }
@@ -246,19 +295,21 @@ export class Rotation {
     writeLogbook(this.status);
   }
 
-  private does(
+  private activitiesOf(
     step: StepStatus,
-    limitMs: number | 'unlimited' = this.plan?.timeouts.stepMs ?? PREPARATION_MS,
-    asked: Pick<StepInput, 'requestedBy' | 'reason'> = this.subject,
-  ): Does {
-    const { requestedBy, reason } = asked;
+    options: { limitMs?: number; summary?: string; asked?: Pick<StepInput, 'requestedBy' | 'reason'> } = {
+      limitMs: this.plan?.timeouts.stepMs ?? PREPARATION_MS,
+    },
+  ): StepActivities {
+    const { limitMs, summary = step.summary, asked = this.subject } = options;
+    const doing = () => (step.state === 'undoing' || step.state === 'undone' ? 'undoing' : 'running');
     return {
       ...activitiesFor({
-        subject: { ...this.subject, requestedBy, reason },
+        subject: { ...this.subject, requestedBy: asked.requestedBy, reason: asked.reason },
         step: step.name,
-        summary: step.summary,
-        limitMs: limitMs === 'unlimited' ? undefined : limitMs,
-        onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : 'running'),
+        summary,
+        limitMs,
+        onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : doing()),
       }),
       waitOutGracePeriod: (milliseconds) => this.waitOutGracePeriod(milliseconds),
     };

@@ -5,7 +5,7 @@ import { ROTATION_WORKFLOWS, secretIdOf } from '../../rotation/names';
 import type { RotationPlan } from '../../rotation/plan';
 import type { AbortRequest, RotationInput, RotationResult } from '../../rotation/types';
 import { admit } from './admission';
-import type { Does } from './activities';
+import type { StepActivities } from './activities';
 import {
   causeOf,
   refuse,
@@ -14,14 +14,19 @@ import {
   rotationRefused,
   rotationRolledBack,
 } from './failures';
+import { staleCandidate } from '../secret-steps';
 import { Rotation } from './rotation';
 import type { Recipe, RotationContext, Step } from './step';
 
 /** Chooses the recipe once the plan is known. @throws ApplicationFailure when the plan is not for this workflow. */
-export type ChooseRecipe<P extends RotationPlan> = (
-  plan: RotationPlan,
-  input: RotationInput,
-) => { plan: P; recipe: Recipe<P> };
+export type ChooseRecipe<P extends RotationPlan> = (plan: RotationPlan, input: RotationInput) => Chosen<P>;
+
+export interface Chosen<P extends RotationPlan> {
+  plan: P;
+  recipe: Recipe<P>;
+  /** The secret cannot be made from nothing. */
+  needsCurrentVersion: boolean;
+}
 
 /**
  * One rotation from its start to its end: plan, look, then the recipe's steps in order. A compensation is registered before its step
@@ -41,6 +46,10 @@ export async function runRotation<P extends RotationPlan>(
   } catch (error) {
     return end(rotation, error, []);
   }
+  if (context.candidate === context.found.labels.current) {
+    // A reset of a rotation that was done: its version is in use, and doing it again would lose the one before.
+    return rotation.finish('unchanged', { versions: { current: context.candidate } });
+  }
   return input.dryRun ? rehearse(rotation, context, recipe) : carryOut(rotation, context, recipe);
 }
 
@@ -53,25 +62,39 @@ async function prepare<P extends RotationPlan>(
 ): Promise<{ context: RotationContext<P>; recipe: Recipe<P> }> {
   return rotation.interruptible(async () => {
     const { environment, secret } = input;
-    const loaded = await rotation.look('loadPlan', `read the plan of ${rotation.secretId} from the catalog`, (does) =>
-      does.read.loadPlan({ environment, secret }),
+    const loaded = await rotation.look(
+      'loadPlan',
+      `read the plan of ${rotation.secretId} from the catalog`,
+      ({ read }) => read.loadPlan({ environment, secret }),
     );
-    const { plan, recipe } = choose(loaded, input);
+    const { plan, recipe, needsCurrentVersion } = choose(loaded, input);
     rotation.follow(plan);
-    const found = await rotation.look('inspectSecret', `look at the labels of ${plan.secretId}`, (does) =>
-      does.read.inspectSecret({}),
+    const found = await rotation.look('inspectSecret', `look at the labels of ${plan.secretId}`, ({ read }) =>
+      read.inspectSecret({}),
     );
-    const candidate = direction === 'back' ? found.labels.previous : workflowInfo().firstExecutionRunId;
+    if (needsCurrentVersion && !found.labels.current) {
+      const what = found.exists ? 'has no version labelled AWSCURRENT' : 'does not exist in Secrets Manager';
+      throw refuse(Cause.SecretUnusable, `${plan.secretId} ${what}; store a credential there that works.`);
+    }
+    const goingBack = direction === 'back';
+    const candidate = goingBack ? found.labels.previous : workflowInfo().firstExecutionRunId;
     if (!candidate) {
       throw refuse(Cause.NothingToRollBackTo, `${plan.secretId} has no AWSPREVIOUS version to go back to.`);
+    }
+    if (goingBack && staleCandidate({ found, candidate })) {
+      throw refuse(
+        Cause.SecretUnusable,
+        `a rotation of ${plan.secretId} was terminated and has left a candidate; keyturn rotate ${plan.secretId} cleans up, and can be rolled back afterwards.`,
+      );
     }
     const context: RotationContext<P> = {
       plan,
       input,
       found,
       candidate,
-      goingBack: direction === 'back',
+      goingBack,
       warnings: [],
+      oldLoginInUse: false,
     };
     rotation.announce(context, recipe);
     return { context, recipe };
@@ -136,7 +159,8 @@ interface Compensation {
   step: string;
   summary: string;
   afterTheOthers: boolean;
-  run(does: Does): Promise<void>;
+  unlessOthersFailed: boolean;
+  run(activities: StepActivities): Promise<void>;
 }
 
 function compensationOf<P extends RotationPlan>(
@@ -148,13 +172,15 @@ function compensationOf<P extends RotationPlan>(
     step: step.name,
     summary: undo.summary(context),
     afterTheOthers: undo.afterTheOthers ?? false,
-    run: (does) => undo.run(context, does),
+    unlessOthersFailed: undo.unlessOthersFailed ?? false,
+    run: (activities) => undo.run(context, activities),
   };
 }
 
 /** Undoes what was begun, in reverse order, and ends as aborted, refused, rolled back or not quite rolled back. */
 async function end(rotation: Rotation, error: unknown, compensations: Compensation[]): Promise<RotationResult> {
-  const aborted: AbortRequest | undefined = rotation.abortRequest ?? (isCancellation(error) ? {} : undefined);
+  const aborted: AbortRequest | undefined =
+    rotation.abortRequest ?? (isCancellation(error) || rotation.wasCancelled() ? {} : undefined);
   const cause: CauseDetails = aborted ? { type: 'Aborted', message: aborted.reason ?? 'aborted' } : causeOf(error);
   const failedStep = rotation.status.step;
   return CancellationScope.nonCancellable(async () => {
@@ -166,8 +192,9 @@ async function end(rotation: Rotation, error: unknown, compensations: Compensati
       ...inReverse.filter((c) => !c.afterTheOthers),
       ...inReverse.filter((c) => c.afterTheOthers),
     ]) {
-      const { step, summary } = compensation;
-      const failed = await rotation.compensate(step, summary, (does) => compensation.run(does));
+      const { step, summary, unlessOthersFailed } = compensation;
+      if (unlessOthersFailed && leftToDo.length > 0) continue;
+      const failed = await rotation.compensate(step, summary, (activities) => compensation.run(activities));
       if (failed) leftToDo.push({ step, todo: summary, cause: failed });
       else undone.push(summary);
     }
@@ -179,7 +206,7 @@ async function end(rotation: Rotation, error: unknown, compensations: Compensati
     if (aborted) return rotation.finish('aborted', { ...aborted, versions: rotation.versionsBefore() });
     if (compensations.length === 0) {
       await rotation.recordFailure('refused', failedStep, cause);
-      throw rotationRefused(secretId, { step: failedStep, cause });
+      throw rotationRefused(secretId, { step: failedStep, cause }, rotation.cleanedUp());
     }
     await rotation.recordFailure('rolled-back', failedStep, cause);
     throw rotationRolledBack(secretId, { step: failedStep, cause, undone });

@@ -1,6 +1,6 @@
 import type { RotationPlan } from '../../rotation/plan';
 import type { Phase, RotationInput, SecretInspection } from '../../rotation/types';
-import type { Does } from './activities';
+import type { StepActivities } from './activities';
 
 /** What every step of a recipe knows. */
 export interface RotationContext<P extends RotationPlan = RotationPlan> {
@@ -14,6 +14,8 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
   goingBack: boolean;
   /** Things to tell the operator although the rotation succeeds. */
   warnings: string[];
+  /** Alternating users: somebody still works with the old login. */
+  oldLoginInUse: boolean;
 }
 
 /**
@@ -25,12 +27,14 @@ export interface Step<P extends RotationPlan> {
   summary(context: RotationContext<P>): string;
   /** Left out when this says so. */
   when?(context: RotationContext<P>): boolean;
-  run(context: RotationContext<P>, does: Does): Promise<void>;
+  run(context: RotationContext<P>, activities: StepActivities): Promise<void>;
   undo?: {
     summary(context: RotationContext<P>): string;
-    run(context: RotationContext<P>, does: Does): Promise<void>;
+    run(context: RotationContext<P>, activities: StepActivities): Promise<void>;
     /** It passes on what the other compensations restore, and so comes after them. */
     afterTheOthers?: true;
+    /** It would remove what is needed to finish a compensation that failed, and is then left out. */
+    unlessOthersFailed?: true;
   };
   phase?: Phase;
   /** Only looks, so that a dry run does it as well. */
