@@ -41,7 +41,7 @@ export interface KeyturnWorker {
    * Works until {@link shutdown} or one of the runtime's shutdown signals, then closes all that the worker opened. Call
    * it once.
    *
-   * @throws GracefulShutdownPeriodExpiredError when a step did not end in time.
+   * @throws Error when a step did not end in time; before it, the SDK logs a GracefulShutdownPeriodExpiredError.
    */
   run(): Promise<void>;
   shutdown(): void;

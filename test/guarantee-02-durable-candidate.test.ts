@@ -44,28 +44,31 @@ const TOUCHES: Record<Kind, string> = {
   'alternating-users': 'prepareLogin',
 };
 
-test.each(KINDS)('%s: the candidate is stored under the ID of the run before anything else is touched', async (kind) => {
-  const { secret, situation, opens } = await createSubject(bed, kind, `stored-first/${kind}`);
-  const before = await situation();
-  const point = { secretId: bed.secrets.idOf(secret), step: TOUCHES[kind], when: 'before' } as const;
-  await bed.pauses.stopAt(point);
-  const handle = await bed.start(secret);
-  await bed.pauses.reached(point);
+test.each(KINDS)(
+  '%s: the candidate is stored under the ID of the run before anything else is touched',
+  async (kind) => {
+    const { secret, situation, opens } = await createSubject(bed, kind, `stored-first/${kind}`);
+    const before = await situation();
+    const point = { secretId: bed.secrets.idOf(secret), step: TOUCHES[kind], when: 'before' } as const;
+    await bed.pauses.stopAt(point);
+    const handle = await bed.start(secret);
+    await bed.pauses.reached(point);
 
-  const runId = handle.firstExecutionRunId;
-  const now = await situation();
-  expect(now.labels).toEqual({ ...before.labels, pending: runId });
-  expect(now.versions[runId]).not.toBe(now.versions[before.labels.current ?? '']);
-  expect(now.roles).toEqual(before.roles);
-  expect(await opens()).toBe(true);
-  if (kind !== 'app-secret') expect(await bed.databases.opens(secret, 'AWSPENDING')).toBe(false);
+    const runId = handle.firstExecutionRunId;
+    const now = await situation();
+    expect(now.labels).toEqual({ ...before.labels, pending: runId });
+    expect(now.versions[runId]).not.toBe(now.versions[before.labels.current ?? '']);
+    expect(now.roles).toEqual(before.roles);
+    expect(await opens()).toBe(true);
+    if (kind !== 'app-secret') expect(await bed.databases.opens(secret, 'AWSPENDING')).toBe(false);
 
-  const stored = now.versions[runId];
-  await bed.pauses.goOn(point);
-  expect(await handle.result()).toMatchObject({ outcome: 'rotated', versions: { current: runId } });
-  expect(await bed.secrets.value(secret)).toBe(stored);
-  expect(await opens()).toBe(true);
-});
+    const stored = now.versions[runId];
+    await bed.pauses.goOn(point);
+    expect(await handle.result()).toMatchObject({ outcome: 'rotated', versions: { current: runId } });
+    expect(await bed.secrets.value(secret)).toBe(stored);
+    expect(await opens()).toBe(true);
+  },
+);
 
 const LOST = [
   { answers: 'one answer', attempts: 1 },

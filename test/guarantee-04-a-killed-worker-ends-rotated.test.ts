@@ -1,9 +1,8 @@
-import { killPoints, stepsOf } from './testbed/kill-points';
+import { killPoints, stepsOf, titleOf } from './testbed/kill-points';
 import type { KillPoint, When } from './testbed/kill-points';
 import { killWorkersUnder } from './testbed/kill-workers';
 import type { Survived } from './testbed/kill-workers';
 import { prepareKilledRotation } from './testbed/killed-rotation';
-import type { KilledRotation } from './testbed/killed-rotation';
 import { KINDS } from './testbed/subjects';
 import type { Kind } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
@@ -11,12 +10,17 @@ import type { Testbed } from './testbed/testbed';
 
 /** Statements that change a login, and wait for it while somebody else does. */
 const DURING: KillPoint[] = [
-  { kind: 'single-user', step: 'settleLeftovers', activity: 'settleLeftovers', afterOne: 'terminated' },
-  { kind: 'single-user', step: 'setPassword', activity: 'setPassword' },
-  { kind: 'alternating-users', step: 'prepareLogin', activity: 'prepareLogin' },
-  { kind: 'alternating-users', step: 'prepareLogin', activity: 'prepareLogin', afterOne: 'rotated' },
-  { kind: 'alternating-users', step: 'lockOldLogin', activity: 'lockLogin' },
+  { kind: 'single-user', step: 'settleLeftovers', afterOne: 'terminated' },
+  { kind: 'single-user', step: 'setPassword' },
+  { kind: 'alternating-users', step: 'prepareLogin' },
+  { kind: 'alternating-users', step: 'prepareLogin', afterOne: 'rotated' },
+  { kind: 'alternating-users', step: 'lockOldLogin' },
 ].map((point) => ({ ...point, when: 'during', undoing: false }) as KillPoint);
+
+const ANYWHERE_PER_KIND = 5;
+const ANYWHERE = KINDS.flatMap((kind) =>
+  Array.from({ length: ANYWHERE_PER_KIND }, (): KillPoint => ({ kind, step: 'any', when: 'anywhere', undoing: false })),
+);
 
 let bed: Testbed;
 let survivors: Survived[];
@@ -24,11 +28,14 @@ beforeAll(async () => {
   bed = await openTestbed();
   // Together they hold more activities still than one worker takes on.
   const workers = await Promise.all([bed.startWorker(), bed.startWorker()]);
-  const points = [...(await Promise.all(KINDS.map(killPoints))).flat().filter(({ undoing }) => !undoing), ...DURING];
-  const rotations: KilledRotation[] = [];
-  for (const [n, point] of points.entries()) {
-    rotations.push(await prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`));
-  }
+  const points = [
+    ...(await Promise.all(KINDS.map(killPoints))).flat().filter(({ undoing }) => !undoing),
+    ...DURING,
+    ...ANYWHERE,
+  ];
+  const rotations = await Promise.all(
+    points.map((point, n) => prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`)),
+  );
   survivors = await killWorkersUnder(bed, workers, rotations);
 }, 180_000);
 afterAll(() => bed.close());
@@ -40,18 +47,29 @@ function survivorsOf(kind: Kind, step: string, when: When): Survived[] {
 }
 
 describe.each(KINDS)('%s: a worker killed', (kind) => {
-  test.each(stepsOf(kind).flatMap((step) => [`before ${step}`, `after ${step}`]))('%s ends rotated', async (instant) => {
-    const [when, step] = instant.split(' ') as ['before' | 'after', string];
-    for (const survivor of survivorsOf(kind, step, when)) await expectRotated(survivor);
-  });
+  test.each(stepsOf(kind).flatMap((step) => [`before ${step}`, `after ${step}`]))(
+    '%s ends rotated',
+    async (instant) => {
+      const [when, step] = instant.split(' ') as ['before' | 'after', string];
+      for (const survivor of survivorsOf(kind, step, when)) await expectRotated(survivor);
+    },
+  );
 });
 
-test.each(DURING.map(({ kind, step }) => [kind, step] as const))(
+test.each(DURING.map((point) => [titleOf(point), point.step, point] as const))(
   '%s: a worker killed while %s alters the login ends rotated',
-  async (kind, step) => {
-    for (const survivor of survivorsOf(kind, step, 'during')) await expectRotated(survivor);
+  async (_title, _step, point) => {
+    const found = survivors.filter(({ at }) => at === point);
+    expect(found).toHaveLength(1);
+    for (const survivor of found) await expectRotated(survivor);
   },
 );
+
+test.each(KINDS)('%s: workers killed wherever their rotations happen to be end them rotated', async (kind) => {
+  const found = survivorsOf(kind, 'any', 'anywhere');
+  expect(found).toHaveLength(ANYWHERE_PER_KIND);
+  for (const survivor of found) await expectRotated(survivor);
+});
 
 async function expectRotated({ at, subject, before, versionsBefore, asked, ended, missed }: Survived): Promise<void> {
   if (missed) throw missed;

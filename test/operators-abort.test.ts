@@ -3,12 +3,13 @@ import { inLanes } from '../src/client/in-lanes';
 import type { RequestAccepted, RotationResult, RotationStatus } from '../src/rotation/types';
 import { startDependent } from './testbed/dependent';
 import type { TestDependent } from './testbed/dependent';
+import { situationOf } from './testbed/situation';
 import type { Situation } from './testbed/situation';
-import { abortableSteps, createSubject, KINDS } from './testbed/subjects';
+import { abortableSteps, createSubject, inputReaching, KINDS } from './testbed/subjects';
 import type { Kind, Subject } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
-import { until } from './testbed/until';
+import { arrived, auditOf, inPhase, statusOf } from './testbed/watching';
 
 /** An abort at one step: the rotation stands still before the step's activity until the request has reached it. */
 interface Scenario {
@@ -32,11 +33,6 @@ const SCENARIOS: Scenario[] = KINDS.flatMap((kind) =>
   ),
 );
 const LANES = 24;
-const ARRIVED = {
-  update: 'workflowExecutionUpdateAcceptedEventAttributes',
-  signal: 'workflowExecutionSignaledEventAttributes',
-  cancel: 'workflowExecutionCancelRequestedEventAttributes',
-} as const;
 const REQUEST = { reason: 'wrong secret', requestedBy: 'night shift' };
 
 let bed: Testbed;
@@ -67,7 +63,7 @@ async function abortAt({ kind, step, way }: Scenario): Promise<Ended> {
   const before = await subject.situation();
   const point = { secretId: bed.secrets.idOf(subject.secret), step, when: 'before' } as const;
   await bed.pauses.stopAt(point);
-  const handle = await bed.start(subject.secret, step === 'waitForSessionsToEnd' ? { gracePeriod: '0 s' } : {});
+  const handle = await bed.start(subject.secret, inputReaching(kind, step));
   // A wait of the workflow itself has no activity that could stand still.
   if (kind === 'alternating-users' && step === 'gracePeriod') await inPhase(handle, 'grace-period');
   else await bed.pauses.reached(point);
@@ -76,7 +72,7 @@ async function abortAt({ kind, step, way }: Scenario): Promise<Ended> {
   const result = (await handle.result()) as RotationResult;
   return {
     result,
-    status: await handle.query<RotationStatus>('status'),
+    status: await statusOf(handle),
     answer: await answer.value,
     before,
     after: await subject.situation(),
@@ -108,13 +104,7 @@ async function leaveStaleCandidate({ secret }: Subject): Promise<void> {
   );
 }
 
-async function inPhase(handle: WorkflowHandle, phase: RotationStatus['phase']): Promise<void> {
-  await until(`${handle.workflowId} in ${phase}`, async () => (await statusOf(handle)).phase === phase);
-}
-
-const statusOf = (handle: WorkflowHandle) => handle.query<RotationStatus>('status');
-
-/** Resolves once the request is in the rotation's history. */
+/** Returns once the request is in the rotation's history; an update's answer comes later. */
 async function request(
   handle: WorkflowHandle,
   way: Scenario['way'],
@@ -131,11 +121,7 @@ async function request(
       await handle.cancel();
       break;
   }
-  await until(
-    `${way} in the history of ${handle.workflowId}`,
-    async () => (await handle.fetchHistory()).events?.some((event) => event[ARRIVED[way]]),
-    { everyMs: 250 },
-  );
+  await arrived(handle, way);
   return { value };
 }
 
@@ -155,16 +141,111 @@ describe.each(SCENARIOS)('a rotation of a(n) $kind secret that is aborted by $wa
     );
     if (scenario.way === 'update')
       expect(answer).toEqual({ accepted: 'the rotation stops, and what it did is undone' });
-    expect(after).toEqual({
-      ...before,
-      labels: { current: before.labels.current, previous: before.labels.previous },
-      versions: withoutStale(before),
-    });
+    expect(after).toEqual(scenario.step.startsWith('settle') && !after.labels.pending ? settled(before) : before);
     expect(opens).toBe(true);
   });
 });
 
-/** A candidate that an earlier rotation left is discarded, and not put back. */
-function withoutStale({ labels, versions }: Situation): Situation['versions'] {
-  return Object.fromEntries(Object.entries(versions).filter(([id]) => id !== labels.pending));
+const aborts = (status: RotationStatus) => status.requests.filter(({ request }) => request === 'abort');
+
+/** A rotation that stands still before it creates its candidate. */
+async function standing(secret: string): Promise<{ handle: WorkflowHandle; before: Situation; goOn(): Promise<void> }> {
+  const subject = await createSubject(bed, 'app-secret', secret);
+  const before = await subject.situation();
+  const point = { secretId: bed.secrets.idOf(secret), step: 'createCandidate', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const handle = await bed.start(secret);
+  await bed.pauses.reached(point);
+  return { handle, before, goOn: () => bed.pauses.goOn(point) };
+}
+
+test('an abort that is asked for again and again undoes once, and each request has its audit record', async () => {
+  const { handle, before, goOn } = await standing('many-aborts');
+  await handle.signal('abort', { reason: 'first', requestedBy: 'anna' });
+  await handle.signal('abort', { reason: 'second', requestedBy: 'ben' });
+  await expect(handle.executeUpdate('abort', { args: [{ reason: 'third', requestedBy: 'cleo' }] })).resolves.toEqual({
+    accepted: 'the rotation stops, and what it did is undone',
+  });
+  await goOn();
+  expect(await handle.result()).toMatchObject({ outcome: 'aborted', requestedBy: 'cleo', reason: 'third' });
+  expect(aborts(await statusOf(handle)).map(({ reason }) => reason)).toEqual(['first', 'second', 'third']);
+  expect(await situationOf(bed, 'many-aborts')).toEqual(before);
+  const records = (await auditOf(bed.secrets.idOf('many-aborts'))).filter(({ what }) => what === 'abort');
+  expect(records.map(({ who, reason, outcome }) => ({ who, reason, outcome }))).toEqual(
+    expect.arrayContaining([
+      { who: 'anna', reason: 'first', outcome: 'accepted' },
+      { who: 'ben', reason: 'second', outcome: 'accepted' },
+      { who: 'cleo', reason: 'third', outcome: 'accepted' },
+    ]),
+  );
+  expect(records).toHaveLength(3);
+});
+
+test.each<[string, unknown[]]>([
+  ['nothing', []],
+  ['null', [null]],
+  ['a number', [42]],
+  ['a text', ['please']],
+  ['a list', [[]]],
+  ['fields that it does not have', [{ percent: 50 }]],
+])('an abort whose argument is %s is an abort without a reason', async (name, args) => {
+  for (const way of ['signal', 'update'] as const) {
+    const { handle, before, goOn } = await standing(`odd-abort/${name.replaceAll(' ', '-')}-${way}`);
+    if (way === 'signal') await handle.signal('abort', ...args);
+    else await handle.executeUpdate('abort', { args: args as [unknown] });
+    await goOn();
+    expect(await handle.result()).toMatchObject({ outcome: 'aborted', versions: { current: before.labels.current } });
+  }
+});
+
+test.each([
+  ['reason', 7],
+  ['reason', null],
+  ['reason', 'x'.repeat(100_000)],
+  ['requestedBy', { name: 'anna' }],
+  ['requestedBy', ['anna']],
+])('an abort whose %s is not a short text is refused, and the rotation goes on', async (field, value) => {
+  const { handle, goOn } = await standing(`refused-abort/${field}-${String(value).length}-${typeof value}`);
+  const why = `the field ${field} is not a text of at most 1000 characters`;
+  await handle.signal('abort', { [field]: value });
+  const update = handle.executeUpdate('abort', { args: [{ [field]: value }] });
+  await expect(update).rejects.toMatchObject({ cause: { type: 'BadRequest', message: why } });
+  await goOn();
+  expect(await handle.result()).toMatchObject({ outcome: 'rotated' });
+  // An update that its validator refuses leaves no trace in history; a signal is there already.
+  expect(aborts(await statusOf(handle))).toEqual([expect.objectContaining({ request: 'abort', refused: why })]);
+});
+
+test('an abort that comes before the plan is known leaves the secret untouched', async () => {
+  const { secret, ...subject } = await createSubject(bed, 'single-user', 'early-abort');
+  const before = await subject.situation();
+  const handle = await bed.client.workflow.signalWithStart('rotateDatabaseCredential', {
+    taskQueue: bed.taskQueue,
+    workflowId: `rotation/${bed.secrets.idOf(secret)}`,
+    args: [{ environment: bed.environment, secret }],
+    signal: 'abort',
+    signalArgs: [{ reason: 'changed my mind' }],
+  });
+  expect(await handle.result()).toMatchObject({ outcome: 'aborted', reason: 'changed my mind', steps: [] });
+  expect(await subject.situation()).toEqual(before);
+});
+
+test('a rotation that is cancelled before the plan is known ends as aborted', async () => {
+  const { secret, ...subject } = await createSubject(bed, 'single-user', 'early-cancel');
+  const before = await subject.situation();
+  const point = { secretId: bed.secrets.idOf(secret), step: 'loadPlan', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const handle = await bed.start(secret);
+  await bed.pauses.reached(point);
+  await handle.cancel();
+  await arrived(handle, 'cancel');
+  await bed.pauses.goOn(point);
+  expect(await handle.result()).toMatchObject({ outcome: 'aborted' });
+  expect(await subject.situation()).toEqual(before);
+});
+
+/** The same without the candidate that a terminated rotation had left: when an abort comes too late for that step, it is discarded. */
+function settled({ labels, versions, ...rest }: Situation): Situation {
+  const { [labels.pending ?? '']: _discarded, ...others } = versions;
+  return { ...rest, labels: { ...labels, pending: undefined }, versions: others };
 }

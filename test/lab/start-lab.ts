@@ -1,15 +1,17 @@
 /** `npm run lab`: the real parts, the sample catalog's secrets and a worker, until Ctrl-C. */
+import { join, relative } from 'node:path';
 import { rotationWorkflowId, TASK_QUEUE } from '../../src/rotation/names';
 import { shellQuoted, writeEnvFile } from './env-file';
 import { onPath } from './executables';
 import { startLab, type Lab } from './lab';
 import { PartUnavailable, reportFor, secondsSince } from './part';
-import { projectFile } from './project';
+import { PROJECT_ROOT, projectFile } from './project';
 import { seedSampleCatalog } from './seed';
 import { stopSignal } from './stop-signals';
 import { spawnWorker, WorkerNotReady, type WorkerProcess } from './worker-process';
 
-const ENV_FILE = projectFile('.lab', 'env');
+/** Two labs in one checkout need a folder each. */
+const ENV_FILE = join(process.env.KEYTURN_LAB_FOLDER || projectFile('.lab'), 'env');
 
 const say = (line: string): void => console.log(line);
 
@@ -78,7 +80,7 @@ function introduction(lab: Lab, took: string): string {
     '',
     'To try in another terminal:',
     '',
-    '  source .lab/env',
+    `  source ${shown(ENV_FILE)}`,
     '',
     '  # rotate the password of a database login',
     `  ${temporal} workflow start --task-queue ${TASK_QUEUE} --type rotateDatabaseCredential --workflow-id ${workflowId} --input ${input}`,
@@ -90,6 +92,12 @@ function introduction(lab: Lab, took: string): string {
     `  ${keyturn} status dev/database/app`,
     '',
   ].join('\n');
+}
+
+/** As it is typed in the checkout. */
+function shown(path: string): string {
+  const fromRoot = relative(PROJECT_ROOT, path);
+  return fromRoot.startsWith('..') ? shellQuoted(path) : fromRoot;
 }
 
 function isForTheOperator(error: unknown): error is Error {

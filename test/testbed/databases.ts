@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { Client, escapeIdentifier, escapeLiteral } from 'pg';
+import { Client, escapeIdentifier, escapeLiteral, Pool } from 'pg';
+import { inLanes } from '../../src/client/in-lanes';
 import type { SecretType } from '../../src/rotation/names';
 import type { Secrets } from './secrets';
 
@@ -13,6 +14,12 @@ export interface TestDatabase {
 
 export interface DatabaseOptions {
   username?: string;
+  /** The database's name; made from the secret's when absent. */
+  dbname?: string;
+  /** The group role's name; made from the secret's when absent. */
+  groupRole?: string;
+  /** The login's first password; drawn when absent. */
+  password?: string;
   /** Merged into the secret's JSON. */
   fields?: Record<string, unknown>;
   /** Merged into the catalog's declaration. */
@@ -21,14 +28,18 @@ export interface DatabaseOptions {
 
 type Declare = (secrets: Record<string, { type: SecretType } & Record<string, unknown>>) => Promise<void>;
 
-/** Real databases, logins and their secrets on the lab's PostgreSQL, and what a test wants to know of them. */
-export function createDatabases(secrets: Secrets, declare: Declare, environment: string) {
-  const superuserUrl = process.env['LAB_DATABASE_URL'] ?? '';
+/** Real databases, logins and their secrets on one PostgreSQL server, and what a test wants to know of them. */
+export function createDatabases(secrets: Secrets, declare: Declare, environment: string, superuserUrl: string) {
   const { hostname: host, port } = new URL(superuserUrl);
   const created: { databases: string[]; roles: string[] } = { databases: [], roles: [] };
   const passwords: string[] = [];
+  let named = 0;
 
-  async function asSuperuser<T extends object>(statement: string, database = 'postgres'): Promise<T[]> {
+  const superuser = new Pool({ connectionString: superuserUrl, max: 4 });
+  superuser.on('error', () => undefined);
+
+  async function asSuperuser<T extends object>(statement: string, database?: string): Promise<T[]> {
+    if (database === undefined) return (await superuser.query<T>(statement)).rows;
     const url = new URL(superuserUrl);
     url.pathname = `/${encodeURIComponent(database)}`;
     const client = new Client({ connectionString: url.href });
@@ -40,8 +51,7 @@ export function createDatabases(secrets: Secrets, declare: Declare, environment:
     }
   }
 
-  const newPassword = () => {
-    const password = randomBytes(18).toString('base64url');
+  const newPassword = (password = randomBytes(18).toString('base64url')) => {
     passwords.push(password);
     return password;
   };
@@ -71,21 +81,25 @@ export function createDatabases(secrets: Secrets, declare: Declare, environment:
       }),
     );
 
-  const uniqueName = (secret: string) => `${environment}_${secret.replaceAll('/', '_')}`;
+  /** Short enough for PostgreSQL with `_clone` or `_owner` behind it. */
+  const uniqueName = (secret: string) => `${environment}_${++named}_${secret.replaceAll('/', '_')}`.slice(0, 48);
 
   return {
     host,
     port: Number(port),
     asSuperuser,
+    /** A role that belongs to no secret; it is dropped with the others. */
+    createRole,
     passwords: () => passwords,
 
     async singleUser(secret: string, options: DatabaseOptions = {}): Promise<TestDatabase> {
       const name = uniqueName(secret);
       const username = options.username ?? name;
-      const password = newPassword();
+      const dbname = options.dbname ?? name;
+      const password = newPassword(options.password);
       await createRole(username, `LOGIN PASSWORD ${escapeLiteral(password)}`);
-      await createDatabase(name, username);
-      await storeLogin(secret, name, username, password, options.fields);
+      await createDatabase(dbname, username);
+      await storeLogin(secret, dbname, username, password, options.fields);
       await declare({
         [secret]: { type: 'database', strategy: 'single-user', sslmode: 'disable', ...options.declaration },
       });
@@ -95,9 +109,10 @@ export function createDatabases(secrets: Secrets, declare: Declare, environment:
     /** With a group role, a first login, and an administrator in the secret `{secret}-admin`. */
     async alternatingUsers(secret: string, options: DatabaseOptions = {}): Promise<TestDatabase> {
       const name = uniqueName(secret);
-      const [owner, admin] = [`${name}_owner`, `${name}_admin`];
+      const [owner, admin] = [options.groupRole ?? `${name}_owner`, `${name}_admin`];
       const username = options.username ?? name;
-      const [password, adminPassword] = [newPassword(), newPassword()];
+      const dbname = options.dbname ?? name;
+      const [password, adminPassword] = [newPassword(options.password), newPassword()];
       await createRole(owner, 'NOLOGIN');
       await createRole(username, `LOGIN PASSWORD ${escapeLiteral(password)} IN ROLE ${escapeIdentifier(owner)}`);
       await createRole(admin, `LOGIN CREATEROLE PASSWORD ${escapeLiteral(adminPassword)}`);
@@ -107,9 +122,9 @@ export function createDatabases(secrets: Secrets, declare: Declare, environment:
         );
       }
       created.roles.push(`${username}_clone`);
-      await createDatabase(name, owner);
-      await storeLogin(secret, name, username, password, options.fields);
-      await storeLogin(`${secret}-admin`, name, admin, adminPassword, options.fields);
+      await createDatabase(dbname, owner);
+      await storeLogin(secret, dbname, username, password, options.fields);
+      await storeLogin(`${secret}-admin`, dbname, admin, adminPassword, options.fields);
       await declare({
         [secret]: {
           type: 'database',
@@ -145,12 +160,13 @@ export function createDatabases(secrets: Secrets, declare: Declare, environment:
     },
 
     async drop(): Promise<void> {
-      for (const database of created.databases) {
+      await inLanes(created.databases, 4, async (database) => {
         await asSuperuser(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`);
+      });
+      if (created.roles.length > 0) {
+        await asSuperuser(`DROP ROLE IF EXISTS ${created.roles.map(escapeIdentifier).join(', ')}`);
       }
-      for (const role of created.roles.toReversed()) {
-        await asSuperuser(`DROP ROLE IF EXISTS ${escapeIdentifier(role)}`);
-      }
+      await superuser.end();
     },
   };
 }

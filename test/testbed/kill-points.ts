@@ -1,30 +1,38 @@
 import type { DatabasePlan, RotationPlan } from '../../src/rotation/plan';
 import { APP_SECRET_POLICY } from '../../src/rotation/password-policy';
-import type { Does } from '../../src/workflows/saga/activities';
-import type { RotationContext, Step } from '../../src/workflows/saga/step';
+import type { StepActivities } from '../../src/workflows/saga/activities';
+import type { RotationContext } from '../../src/workflows/saga/step';
 import { RECIPES } from './subjects';
 import type { Kind } from './subjects';
 
 /** The activities that every rotation begins and ends with, besides its recipe's; each is its own step. */
-export const FIRST_STEPS = ['loadPlan', 'inspectSecret'];
-export const LAST_STEP = 'recordOutcome';
+const FIRST_STEPS = ['loadPlan', 'inspectSecret'];
+const LAST_STEP = 'recordOutcome';
 
-export type When = 'before' | 'during' | 'after';
+/** `anywhere`: no step is meant, and the worker dies under the rotation wherever that has got to. */
+export type When = 'before' | 'during' | 'after' | 'anywhere';
 
 /** An instant of a rotation, going forward or undoing, at which its worker dies. */
 export interface KillPoint {
   kind: Kind;
   step: string;
-  /** Absent for a step that only waits. */
+  /** Absent for a step that only waits, and where any of the step's activities will do. */
   activity?: string;
   when: When;
   undoing: boolean;
-  /** What happens to the secret first: only a rotation that finds the candidate of a terminated one gets to some points. */
+  /** What happens to the secret first. */
   afterOne?: 'rotated' | 'terminated';
+  emergency?: true;
 }
+
+/** Some steps have their reason only in a rotation that finds what a terminated one left, or in an emergency. */
+const SITUATIONS: Pick<KillPoint, 'afterOne' | 'emergency'>[] = [{}, { afterOne: 'terminated' }, { emergency: true }];
 
 /** All steps of a kind's rotations, in order. */
 export const stepsOf = (kind: Kind) => [...FIRST_STEPS, ...RECIPES[kind].map(({ name }) => name), LAST_STEP];
+
+/** A kind, and what happened to the secret before: for titles. */
+export const titleOf = ({ kind, afterOne }: KillPoint) => (afterOne ? `${kind}, after one was ${afterOne}` : kind);
 
 /** The steps that a rotation undoes, and what it does after them. */
 export const undoneSteps = (kind: Kind) => [
@@ -34,57 +42,56 @@ export const undoneSteps = (kind: Kind) => [
 
 /** Before and after each activity of each step, as the recipe itself says them. */
 export async function killPoints(kind: Kind): Promise<KillPoint[]> {
-  const usual = contextOf(kind, {});
   const points: KillPoint[] = [];
-  const add = (step: string, activities: (string | undefined)[], undoing: boolean, afterOne?: 'terminated') => {
-    for (const activity of activities) {
-      for (const when of ['before', 'after'] as const) {
-        points.push({ kind, step, activity, when, undoing, afterOne });
-      }
-    }
-  };
-  for (const step of FIRST_STEPS) add(step, [step], false);
+  const add = (
+    of: Pick<KillPoint, 'step' | 'undoing' | 'afterOne' | 'emergency'>,
+    activities: (string | undefined)[],
+  ) =>
+    points.push(
+      ...activities.flatMap((activity) =>
+        (['before', 'after'] as const).map((when) => ({ kind, activity, when, ...of })),
+      ),
+    );
+  for (const step of FIRST_STEPS) add({ step, undoing: false }, [step]);
   for (const step of RECIPES[kind]) {
-    const afterOne = step.when?.(usual) === false ? 'terminated' : undefined;
-    const context = afterOne ? contextOf(kind, { pending: 'stale' }) : usual;
-    add(step.name, await activitiesOf((does) => step.run(context, does)), false, afterOne);
-    if (step.undo) add(step.name, await activitiesOf(undoOf(step, context)), true);
+    const situation = SITUATIONS.find((possible) => step.when?.(contextOf(kind, possible)) ?? true);
+    if (!situation) throw new Error(`in which situation is there the step ${step.name}?`);
+    const context = contextOf(kind, situation);
+    const { name, undo } = step;
+    add({ step: name, undoing: false, ...situation }, await activitiesOf((does) => step.run(context, does)));
+    if (undo) add({ step: name, undoing: true }, await activitiesOf((does) => undo.run(context, does)));
   }
-  for (const undoing of [false, true]) add(LAST_STEP, [LAST_STEP], undoing);
+  for (const undoing of [false, true]) add({ step: LAST_STEP, undoing }, [LAST_STEP]);
   return points;
 }
 
-const undoOf = (step: Step<RotationPlan>, context: RotationContext) => async (does: Does) =>
-  step.undo?.run(context, does);
+/** What activities answer, as far as steps look at it. */
+const ANSWER = { settingsLeftOut: [], left: 0 };
 
-/** The types of the activities that some work performs, found out by letting it run without effect. */
-async function activitiesOf(work: (does: Does) => Promise<void>): Promise<(string | undefined)[]> {
+/** The types of the activities that some work performs, found out by letting it run without effect; none where it only waits. */
+async function activitiesOf(work: (does: StepActivities) => Promise<void>): Promise<(string | undefined)[]> {
   const performed = new Set<string | undefined>();
-  const recording = new Proxy(
-    {},
-    {
-      get: (_target, activity: string) => () => {
-        performed.add(activity);
-        return Promise.resolve();
-      },
-    },
-  );
-  const waiting = () => {
-    performed.add(undefined);
-    return Promise.resolve();
+  const record = (activity: string | undefined) => () => {
+    performed.add(activity);
+    return Promise.resolve(ANSWER);
   };
-  await work({ read: recording, write: recording, wait: recording, waitOutGracePeriod: waiting } as Does);
+  const recording = new Proxy({} as StepActivities['read'] & StepActivities['write'], {
+    get: (_target, name) => record(String(name)),
+  });
+  const waiting = () => record(undefined)().then(() => undefined);
+  await work({ read: recording, write: recording, wait: () => recording, waitOutGracePeriod: waiting });
   return [...performed];
 }
 
-function contextOf(kind: Kind, { pending }: { pending?: string }): RotationContext {
+function contextOf(kind: Kind, { afterOne, emergency }: (typeof SITUATIONS)[number]): RotationContext {
   return {
     plan: planOf(kind),
-    input: { environment: 'test', secret: 'secret' },
-    found: { exists: true, labels: { current: 'current', pending } },
+    input: { environment: 'test', secret: 'secret', emergency },
+    found: { exists: true, labels: { current: 'current', pending: afterOne && 'stale' } },
     candidate: 'candidate',
     goingBack: false,
     warnings: [],
+    oldLoginInUse: false,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { WorkerProcess } from '../lab/worker-process';
+import type { When } from './kill-points';
 import type { End, KilledRotation } from './killed-rotation';
 import type { Testbed } from './testbed';
 
@@ -20,28 +21,30 @@ export async function killWorkersUnder(
   rotations: KilledRotation[],
 ): Promise<Survived[]> {
   const survivors = rotations.map((rotation): Survived => ({ ...rotation }));
-  const each = (chosen: Survived[], act: (survivor: Survived) => Promise<unknown>) =>
-    Promise.all(
-      chosen
-        .filter(({ missed }) => !missed)
-        .map((survivor) => act(survivor).catch((error: Error) => (survivor.missed = error))),
-    );
-
-  await each(
-    survivors.filter(({ at }) => at.when !== 'during'),
-    (survivor) => survivor.standStill(),
-  );
-  // Last, because a statement waits for a login only as long as the server lets it.
-  await each(
-    survivors.filter(({ at }) => at.when === 'during'),
-    (survivor) => survivor.standStill(),
-  );
-  await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));
-  await Promise.all(survivors.map((survivor) => survivor.letGo()));
-  await bed.startWorker();
-  await each(survivors, async (survivor) => {
-    survivor.ended = await survivor.end(END_WITHIN_MS);
-  });
-  await Promise.all(survivors.map((survivor) => survivor.close()));
+  const having = (when: When) => survivors.filter(({ at }) => at.when === when);
+  try {
+    await each([...having('before'), ...having('after'), ...having('during')], (survivor) => survivor.standStill());
+    await each(having('anywhere'), (survivor) => survivor.startSoon());
+    // Last, because a statement waits for a login only as long as the server lets it.
+    await each(having('during'), (survivor) => survivor.waitInside());
+    const ends = await Promise.all(workers.map((worker) => worker.kill('SIGKILL')));
+    if (ends.some(({ signal }) => signal !== 'SIGKILL')) throw new Error('a worker ended before it was killed');
+    await each(survivors, (survivor) => survivor.letGo());
+    await bed.startWorker();
+    await each(survivors, async (survivor) => {
+      survivor.ended = await survivor.end(END_WITHIN_MS);
+    });
+  } finally {
+    await Promise.all(survivors.map((survivor) => survivor.close()));
+  }
   return survivors;
+}
+
+/** Those that already missed their point take no part any more. */
+async function each(survivors: Survived[], act: (survivor: Survived) => Promise<unknown>): Promise<void> {
+  await Promise.all(
+    survivors
+      .filter(({ missed }) => !missed)
+      .map((survivor) => act(survivor).catch((error: Error) => (survivor.missed = error))),
+  );
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { RotationResult, RotationStatus } from '../../src/rotation/types';
 import { startDependent } from './dependent';
@@ -27,8 +28,12 @@ export interface KilledRotation {
   versionsBefore: string[];
   /** How often its dependent was asked. */
   asked(): number;
-  /** Starts it, and returns when it stands still at its point. */
+  /** Starts it, and returns when it stands still at its point, or before the activity during which it is to be killed. */
   standStill(): Promise<void>;
+  /** For any instant: starts it some time within the next second. */
+  startSoon(): Promise<void>;
+  /** For a point during an activity: returns when its statement has begun and waits. */
+  waitInside(): Promise<void>;
   /** To be called once the worker is dead: nothing holds the rotation any more. */
   letGo(): Promise<void>;
   end(withinMs: number): Promise<End>;
@@ -44,8 +49,9 @@ const TERMINATED_AFTER: Record<Kind, string> = {
 
 /** Makes the secret and all that its rotation needs to get to a point. */
 export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret: string): Promise<KilledRotation> {
-  const waitsOnly = at.activity === undefined;
-  const dependent = await startDependent(`the service of ${secret}`, '1 second');
+  const waitsOnly = at.activity === undefined && (at.when === 'before' || at.when === 'after');
+  // Where it has to fail, it should do so soon; else it has to be there for longer than a worker's death takes.
+  const dependent = await startDependent(`the service of ${secret}`, at.undoing ? '1 second' : '1 minute');
   const subject = await createSubject(bed, at.kind, secret, {
     dependents: [dependent.declaration],
     ...(at.kind === 'alternating-users' && { gracePeriod: waitsOnly ? '1 hour' : '1 second' }),
@@ -84,39 +90,49 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
 
   if (at.afterOne === 'rotated') await bed.rotate(secret);
   const asked = dependent.asked;
+  const before = await subject.situation();
   return {
     at,
     subject,
-    before: await subject.situation(),
+    before,
     versionsBefore: await bed.secrets.versionIds(secret),
     asked: () => dependent.asked - asked,
 
     async standStill() {
       if (at.afterOne === 'terminated') await terminateOne();
       if (at.undoing) {
-        // From its first answer on, so that the same step's activities going forward are not held up.
+        // Not healthy with the candidate. Only then is there a pause, so that the step is not held up going forward.
+        let armed: Promise<void> | undefined;
         dependent.answer(async () => {
-          if (dependent.asked - asked > 1) return 200;
-          await bed.pauses.stopAt(point);
+          if ((await bed.secrets.labels(secret)).current === before.labels.current) return 200;
+          await (armed ??= bed.pauses.stopAt(point));
           return 503;
         });
       } else if (!waitsOnly) {
         await bed.pauses.stopAt(point);
       }
-      handle = await bed.start(secret);
+      handle = await bed.start(secret, { emergency: at.emergency });
       if (waitsOnly) return stepIs(at.step);
       await bed.pauses.reached(point);
-      if (at.when !== 'during') return;
+    },
+
+    async startSoon() {
+      await delay(Math.random() * 1_000);
+      handle = await bed.start(secret);
+    },
+
+    async waitInside() {
       held = await holdLogin(await loginConcerned());
       await bed.pauses.goOn(point);
       await held.isWaitedFor();
     },
 
     async letGo() {
-      const found = await subject.situation();
       await bed.pauses.goOn(point);
-      await held?.release();
-      if (held && JSON.stringify(found.roles) === JSON.stringify((await subject.situation()).roles)) {
+      if (!held) return;
+      const { roles } = await subject.situation();
+      await held.release();
+      if (isDeepStrictEqual(roles, (await subject.situation()).roles)) {
         throw new Error(`${at.step} did not take effect after the death of its worker`);
       }
     },

@@ -1,78 +1,84 @@
-import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { Client as PgClient } from 'pg';
+import { inLanes } from '../../src/client/in-lanes';
+import { Needles } from './needles';
+import { formsOf } from './value-forms';
+import type { Canary } from './value-forms';
+
+/** Histories that are read at the same time. */
+const LANES = 8;
+
+/** Something that left the activities, as text. */
+export interface Place {
+  name: string;
+  text: string;
+}
+
+/** One run of a workflow. */
+export interface Run {
+  workflowId: string;
+  runId: string;
+}
 
 export interface Scanned {
   client: Client;
   environment: string;
   taskQueue: string;
-  /** The canaries: every value that was stored or used. */
-  values: string[];
+  /** Runs that are known to be there; the others are found by the task queue. */
+  runs: Run[];
+  /** Every value that was stored or used. */
+  canaries: Canary[];
   /** Logs, metrics, CLI output. */
-  texts: { name: string; text: string }[];
+  texts: Place[];
 }
 
 /**
  * Looks for secret values in all that left the activities: every history of the environment's workflows (as JSON, and with its
- * payloads decoded), memos, search attributes, the audit log, and the given texts.
+ * payloads decoded), what the server says of each (memo, search attributes, heartbeats, last failures), the audit log, and the given
+ * texts.
  *
- * @throws Error that says where a value was found, without the value.
+ * @throws Error that says where a value was found and in which form, without the value.
  */
-export async function scanForValues({ client, environment, taskQueue, values, texts }: Scanned): Promise<void> {
-  const places = [...texts, ...(await histories(client, taskQueue)), await auditRecords(environment)];
-  const leaks = new Set<string>();
-  for (const value of new Set(values.filter((candidate) => candidate.length >= 8))) {
-    for (const [form, needle] of formsOf(value)) {
-      for (const { name, text } of places) {
-        if (text.includes(needle)) leaks.add(`${name} holds a secret value (${form})`);
-      }
-    }
-  }
-  if (leaks.size > 0) throw new Error([...leaks].join('\n'));
+export async function scanForValues({ canaries, texts, environment, ...where }: Scanned): Promise<void> {
+  const leaks = await leaksIn([...texts, ...(await histories(where)), await auditRecords(environment)], canaries);
+  if (leaks.length > 0) throw new Error(leaks.join('\n'));
 }
 
-/** A value and what it can be derived from: encodings at each base64 offset, and unsalted or known-salt digests. */
-export function formsOf(value: string): [form: string, needle: string][] {
-  const bytes = Buffer.from(value);
-  const digest = (algorithm: string, salt = '') => createHash(algorithm).update(salt).update(bytes);
-  const forms: [string, string][] = [
-    ['in clear', value],
-    ['JSON-escaped', JSON.stringify(value).slice(1, -1)],
-    ['URL-encoded', encodeURIComponent(value)],
-    ['hex', bytes.toString('hex')],
-    ...[0, 1, 2].map((offset): [string, string] => ['base64', base64Core(bytes, offset)]),
-  ];
-  for (const algorithm of ['md5', 'sha1', 'sha256', 'sha512']) {
-    for (const salt of ['', 'keyturn', 'salt']) {
-      forms.push([`${algorithm}, hex`, digest(algorithm, salt).digest('hex')]);
-      forms.push([`${algorithm}, base64`, digest(algorithm, salt).digest('base64')]);
-    }
+/** What holds a value or anything derived from one, a sentence for each place and form. */
+export async function leaksIn(places: Place[], canaries: Canary[]): Promise<string[]> {
+  const needles = new Needles();
+  for (const canary of uniqueOf(canaries)) {
+    for (const form of await formsOf(canary)) needles.add(form);
   }
-  return forms.filter(([, needle]) => needle.length >= 8);
+  return places.flatMap(({ name, text }) =>
+    [...needles.formsIn(text)].map((form) => `${name} holds a secret value (${form})`),
+  );
 }
 
-/** The part of a base64 text that does not depend on what stands before and after the value. */
-function base64Core(bytes: Buffer, offset: number): string {
-  const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
-  const first = Math.ceil((offset * 8) / 6);
-  return text.slice(first, Math.floor(((offset + bytes.length) * 8) / 6));
+function uniqueOf(canaries: Canary[]): Iterable<Canary> {
+  return new Map(canaries.map((canary) => [JSON.stringify(canary), canary])).values();
 }
 
-async function histories(client: Client, taskQueue: string): Promise<{ name: string; text: string }[]> {
-  const places: { name: string; text: string }[] = [];
-  for await (const execution of client.workflow.list({ query: `TaskQueue = '${taskQueue}'` })) {
-    const handle = client.workflow.getHandle(execution.workflowId, execution.runId);
-    const history = await handle.fetchHistory();
-    const description = await handle.describe();
-    const text = [JSON.stringify(history), ...decoded([history, description.memo, description.searchAttributes])].join(
-      '\n',
-    );
-    places.push({ name: `the history of ${execution.workflowId} (${execution.runId})`, text });
+/** What Temporal holds of the runs: their histories and descriptions. */
+export async function histories({ client, taskQueue, runs }: Omit<Scanned, 'environment' | 'canaries' | 'texts'>) {
+  const known = new Map(runs.map((run) => [run.runId, run]));
+  for await (const { workflowId, runId } of client.workflow.list({ query: `TaskQueue = '${taskQueue}'` })) {
+    known.set(runId, { workflowId, runId });
   }
+  const places: Place[] = [];
+  await inLanes([...known.values()], LANES, async ({ workflowId, runId }) => {
+    const handle = client.workflow.getHandle(workflowId, runId);
+    const shown = [await handle.fetchHistory(), (await handle.describe()).raw];
+    places.push({ name: `the history of ${workflowId} (${runId})`, text: textOf(shown) });
+  });
   return places;
 }
 
-/** All texts in a message of the server, payloads decoded to what they say. */
+/** A message of the server as JSON, and all texts in it with payloads decoded to what they say. */
+export function textOf(message: unknown): string {
+  return [JSON.stringify(message), ...decoded(message)].join('\n');
+}
+
 function* decoded(value: unknown): Generator<string> {
   if (typeof value === 'string') yield value;
   else if (value instanceof Uint8Array) yield Buffer.from(value).toString('utf8');
@@ -81,8 +87,12 @@ function* decoded(value: unknown): Generator<string> {
   }
 }
 
-async function auditRecords(environment: string): Promise<{ name: string; text: string }> {
-  const client = new PgClient({ connectionString: process.env['KEYTURN_AUDIT_DATABASE_URL'] });
+/** @param url the audit database's. */
+export async function auditRecords(
+  environment: string,
+  url = process.env['KEYTURN_AUDIT_DATABASE_URL'],
+): Promise<Place> {
+  const client = new PgClient({ connectionString: url });
   await client.connect();
   try {
     const { rows } = await client.query<{ entry: string }>(

@@ -9,6 +9,7 @@ import {
 import type { CreateSecretCommandInput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { secretIdOf } from '../../src/rotation/names';
 import type { StagingLabels } from '../../src/rotation/types';
+import type { Canary } from './value-forms';
 
 /** Secrets Manager as a test looks at it: directly, not through Keyturn. */
 export function createSecrets(client: SecretsManagerClient, environment: string) {
@@ -59,8 +60,8 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
       return Versions.map(({ VersionId }) => VersionId ?? '');
     },
     /** Every secret part of every version of every secret of the environment. */
-    async everyValue(): Promise<string[]> {
-      const values: string[] = [];
+    async everyValue(): Promise<Canary[]> {
+      const values: Canary[] = [];
       let NextToken: string | undefined;
       do {
         const page = await client.send(
@@ -73,7 +74,7 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
         for (const { Name = '' } of page.SecretList ?? []) {
           const secret = Name.slice(environment.length + 1);
           for (const versionId of await this.versionIds(secret)) {
-            values.push(...secretPartsOf(await valueOfVersion(secret, versionId).catch(() => '')));
+            values.push(...canariesOf(await valueOfVersion(secret, versionId).catch(() => ''), versionId));
           }
         }
         NextToken = page.NextToken;
@@ -85,14 +86,22 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
 
 export type Secrets = ReturnType<typeof createSecrets>;
 
-/** Of a database secret only the password is secret; of other JSON, every text; otherwise the whole. */
-function secretPartsOf(text: string): string[] {
+/** The text of a version, and its secret parts: of a database secret only the password, of other JSON every text. */
+export function canariesOf(text: string, versionId: string): Canary[] {
+  const whole = { value: text, versionId };
+  let parsed: unknown;
   try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== 'object' || parsed === null) return [text];
-    if ('password' in parsed) return [String(parsed.password)];
-    return Object.values(parsed).filter((field): field is string => typeof field === 'string');
+    parsed = JSON.parse(text);
   } catch {
-    return [text];
+    return [whole];
   }
+  if (typeof parsed !== 'object' || parsed === null) return [whole];
+  if (!('password' in parsed)) return [whole, ...[...textsIn(parsed)].map((value) => ({ value, versionId }))];
+  const { password, username } = parsed as { password: unknown; username?: unknown };
+  return [whole, { value: String(password), versionId, username: String(username) }];
+}
+
+function* textsIn(value: unknown): Generator<string> {
+  if (typeof value === 'string') yield value;
+  else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) yield* textsIn(part);
 }

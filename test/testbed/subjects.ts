@@ -1,4 +1,5 @@
 import type { RotationPlan } from '../../src/rotation/plan';
+import type { RotationInput } from '../../src/rotation/types';
 import { alternatingUsersRecipe } from '../../src/workflows/database-alternating-users';
 import { singleUserRecipe } from '../../src/workflows/database-single-user';
 import { appSecretRecipe } from '../../src/workflows/rotate-app-secret';
@@ -22,6 +23,12 @@ export function abortableSteps(kind: Kind): string[] {
   const names = RECIPES[kind].map(({ name }) => name);
   const last = RECIPES[kind].findIndex(({ pointOfNoReturn }) => pointOfNoReturn);
   return last === -1 ? names : names.slice(0, last);
+}
+
+/** The input with which a rotation gets to a step; the catalog's grace period must be longer than a test. */
+export function inputReaching(kind: Kind, step: string): Partial<RotationInput> {
+  if (kind !== 'alternating-users' || step === 'gracePeriod') return {};
+  return step === 'endOldSessions' ? { emergency: true } : { gracePeriod: '1 s' };
 }
 
 /** A secret of a kind, with what belongs to it. */

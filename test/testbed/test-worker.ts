@@ -5,17 +5,22 @@ import { runWorker } from '../../src/worker';
 import { PAUSES_DIRECTORY, standStillAt } from './pauses';
 
 /** The real worker, with an interceptor around every activity that stands still where a test says. */
-const standingStill: ActivityInterceptorsFactory = ({ info }) => ({
+const standingStill: ActivityInterceptorsFactory = (context) => ({
   inbound: {
     async execute(input, next) {
       const directory = process.env[PAUSES_DIRECTORY];
       const { secretId, step } = (input.args[0] ?? {}) as Partial<StepInput>;
       if (!directory || !secretId || !step) return next(input);
-      const here = { secretId, step, activity: info.activityType };
-      await standStillAt(directory, { ...here, when: 'before' });
-      const result = await next(input);
-      await standStillAt(directory, { ...here, when: 'after' });
-      return result;
+      const here = { secretId, step, activity: context.info.activityType };
+      const stopHeartbeats = keepAlive(context);
+      try {
+        await standStillAt(directory, { ...here, when: 'before' });
+        const result = await next(input);
+        await standStillAt(directory, { ...here, when: 'after' });
+        return result;
+      } finally {
+        stopHeartbeats();
+      }
     },
   },
 });

@@ -17,6 +17,7 @@ import type { Databases } from './databases';
 import { createPauses, PAUSES_DIRECTORY } from './pauses';
 import type { Pauses } from './pauses';
 import { scanForValues } from './scan';
+import type { Run } from './scan';
 import { createSecrets } from './secrets';
 import type { Secrets } from './secrets';
 
@@ -54,7 +55,14 @@ export interface Testbed {
   close(): Promise<void>;
 }
 
-export async function openTestbed(policy: Record<string, unknown> = {}): Promise<Testbed> {
+/**
+ * @param policy merged into the environment's in the catalog.
+ * @param databaseUrl a superuser's, of a PostgreSQL server other than the lab's.
+ */
+export async function openTestbed(
+  policy: Record<string, unknown> = {},
+  databaseUrl = process.env['LAB_DATABASE_URL'] ?? '',
+): Promise<Testbed> {
   const environment = `t${randomBytes(4).toString('hex')}`;
   const taskQueue = `keyturn-${environment}`;
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-test-'));
@@ -73,6 +81,7 @@ export async function openTestbed(policy: Record<string, unknown> = {}): Promise
   const secrets = createSecrets(secretsManager, environment);
   const declarations: Record<string, Declaration> = {};
   const workers: WorkerProcess[] = [];
+  const runs: Run[] = [];
   const seen: { name: string; text: string }[] = [];
   const env = Object.fromEntries(
     Object.entries({
@@ -104,15 +113,17 @@ export async function openTestbed(policy: Record<string, unknown> = {}): Promise
     );
   }
   await declare({ unused: { type: 'app-secret' } });
-  const databases = createDatabases(secrets, declare, environment);
+  const databases = createDatabases(secrets, declare, environment, databaseUrl);
 
   async function start(secret: string, input: Partial<RotationInput> = {}, workflowType?: string) {
     const declared = declarations[secret]?.type ?? 'app-secret';
-    return client.workflow.start(workflowType ?? ROTATION_WORKFLOWS[declared], {
+    const handle = await client.workflow.start(workflowType ?? ROTATION_WORKFLOWS[declared], {
       taskQueue,
       workflowId: rotationWorkflowId(environment, secret),
       args: [{ environment, secret, requestedBy: 'tester', ...input }],
     });
+    runs.push({ workflowId: handle.workflowId, runId: handle.firstExecutionRunId });
+    return handle;
   }
 
   return {
@@ -148,7 +159,8 @@ export async function openTestbed(policy: Record<string, unknown> = {}): Promise
           client,
           environment,
           taskQueue,
-          values: [...(await secrets.everyValue()), ...databases.passwords()],
+          runs,
+          canaries: [...(await secrets.everyValue()), ...databases.passwords().map((value) => ({ value }))],
           texts: [
             ...workers.map((worker, n) => ({ name: `log of worker ${n + 1}`, text: worker.output() })),
             ...metrics,

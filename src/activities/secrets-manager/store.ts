@@ -90,6 +90,11 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
   const describe = (secretId: string) =>
     lookUp(secretId, 'DescribeSecret', () => client.send(new DescribeSecretCommand({ SecretId: secretId })));
 
+  async function whereIs(secretId: string, label: keyof StagingLabels): Promise<string | undefined> {
+    const secret = await describe(secretId);
+    return secret && labelsOf(secret)[label];
+  }
+
   async function read(secretId: string, which: { VersionId: string } | { VersionStage: string }) {
     const found = await lookUp(secretId, 'GetSecretValue', () =>
       client.send(new GetSecretValueCommand({ SecretId: secretId, ...which })),
@@ -143,8 +148,7 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
       );
     } catch (error) {
       if (!(error instanceof ApplicationFailure) || error.type !== Cause.SecretUnusable) throw error;
-      const secret = await describe(secretId);
-      const at = secret && labelsOf(secret)[label];
+      const at = await whereIs(secretId, label);
       if (at === to || label !== 'current') return;
       throw failure(
         Cause.LabelsMoved,
@@ -221,7 +225,10 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
 
     async moveLabels(secretId, moves) {
       for (const move of moves) {
-        if (move.from !== move.to) await moveLabel(secretId, move);
+        if (move.from === move.to) continue;
+        // A label that is only added is looked for first: Secrets Manager refuses one that is there, and moto attaches it twice.
+        if (move.from === undefined && (await whereIs(secretId, move.label)) === move.to) continue;
+        await moveLabel(secretId, move);
       }
     },
 

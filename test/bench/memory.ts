@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runToEnd } from '../lab/processes';
+
+const LOOK_EVERY_MS = 200;
+const SETTLED_AFTER_MS = 5_000;
+
+/** Resident set size of the worker's process, in MiB. */
+export interface Memory {
+  idle: number;
+  /** The highest that was seen while a hundred rotations ran at once. */
+  underLoad: number;
+  /** Some seconds after. */
+  after: number;
+}
+
+/** Watches a worker; begin while it is idle. */
+export async function watchMemory(pid: number) {
+  const idle = await residentMiB(pid);
+  let underLoad = idle;
+  return {
+    async during(work: () => Promise<void>): Promise<void> {
+      const done = new AbortController();
+      const watching = (async () => {
+        while (!done.signal.aborted) {
+          underLoad = Math.max(underLoad, await residentMiB(pid));
+          await delay(LOOK_EVERY_MS);
+        }
+      })();
+      try {
+        await work();
+      } finally {
+        done.abort();
+        await watching;
+      }
+    },
+    async end(): Promise<Memory> {
+      await delay(SETTLED_AFTER_MS);
+      return { idle, underLoad, after: await residentMiB(pid) };
+    },
+  };
+}
+
+/** From /proc where there is one, else from `ps`. */
+async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined);
+  const kib = status
+    ? /^VmRSS:\s+(\d+)/m.exec(status)?.[1]
+    : (await runToEnd('ps', ['-o', 'rss=', '-p', `${pid}`], 5_000)).output;
+  return Number(kib ?? Number.NaN) / 1_024;
+}

@@ -1,0 +1,109 @@
+import { table } from '../../src/client/table';
+import type { RotationCalls } from './calls';
+import { CONTENDERS, NAMES } from './contenders';
+import type { Footprint } from './history';
+import type { Machine } from './machine';
+import type { Memory } from './memory';
+import type { Overhead } from './overhead';
+import type { Recovery } from './recovery';
+import type { Throughput } from './throughput';
+
+/** All that a run measured. Times are in milliseconds where their name says nothing else. */
+export interface Measurements {
+  machine: Machine;
+  /** The load average of one minute. */
+  load: { before: number; after: number };
+  calls: RotationCalls;
+  overhead: Overhead;
+  throughput: Throughput[];
+  footprints: Footprint[];
+  memory: Memory;
+  recovery: Recovery;
+  tookSeconds: number;
+}
+
+const one = (value: number) => value.toFixed(1);
+const two = (value: number) => value.toFixed(2);
+
+/** The measurements for people. */
+export function reportText(measured: Measurements): string {
+  const { machine, load } = measured;
+  const { node, temporalServer, postgresql, aws } = machine.versions;
+  return [
+    [
+      `${machine.processors} processors (${machine.model}), ${one(machine.memoryGiB)} GiB; load ${two(load.before)} before, ${two(load.after)} after`,
+      `Node ${node}, Temporal server ${temporalServer}, PostgreSQL ${postgresql}, AWS: ${aws}; took ${Math.round(measured.tookSeconds)} s`,
+    ].join('\n'),
+    section('The calls of one single-user rotation', calls(measured.calls)),
+    section(
+      `One at a time: milliseconds, of ${measured.overhead.measured} each, taken in turn`,
+      table([
+        ['', 'median', '95th percentile', 'median ÷ floor'],
+        ...CONTENDERS.map((contender) => {
+          const { medianMs, p95Ms, toFloor } = measured.overhead.contenders[contender];
+          return [NAMES[contender], one(medianMs), one(p95Ms), two(toFloor)];
+        }),
+      ]),
+    ),
+    section('Many at once: rotations per second, each on its own secret and login', throughput(measured.throughput)),
+    section('What one rotation costs the Temporal server', footprints(measured.footprints)),
+    section(
+      'The worker’s resident memory, in MiB',
+      table([
+        ['idle', '100 rotations at once', 'after'],
+        [one(measured.memory.idle), one(measured.memory.underLoad), one(measured.memory.after)],
+      ]),
+    ),
+    section(
+      'From SIGKILL after the password was changed to the end of the rotation, in seconds',
+      `median ${one(measured.recovery.medianSeconds)} of ${measured.recovery.seconds.map(one).join(', ')}`,
+    ),
+  ].join('\n\n');
+}
+
+function section(title: string, body: string): string {
+  return `${title}\n${body.replace(/^/gm, '  ')}`;
+}
+
+function calls({ steps, secretsManager, logins, statements, auditRecords }: RotationCalls): string {
+  return [
+    table(steps.map((step) => [step.step, step.calls.join(', ')])),
+    `${secretsManager} to Secrets Manager, ${logins} logins and ${statements} statement to PostgreSQL; ${auditRecords} audit records besides`,
+  ].join('\n');
+}
+
+function throughput(measured: Throughput[]): string {
+  return table([
+    ['at once', ...CONTENDERS.map((contender) => NAMES[contender]), 'Keyturn ÷ floor', 'Keyturn ÷ sample’s calls'],
+    ...measured.map(({ atOnce, perSecond }) => [
+      `${atOnce}`,
+      ...CONTENDERS.map((contender) => one(perSecond[contender])),
+      two(perSecond.rotation / perSecond.floor),
+      two(perSecond.rotation / perSecond.sample),
+    ]),
+  ]);
+}
+
+function footprints(measured: Footprint[]): string {
+  return table([
+    ['', 'events', 'history bytes', 'workflow tasks', 'activities', 'of them local', 'billable actions', 'made up of'],
+    ...measured.map(({ recipe, events, historyBytes, workflowTasks, activities, actions }) => [
+      recipe,
+      `${events}`,
+      `${historyBytes}`,
+      `${workflowTasks}`,
+      `${activities.regular + activities.local}`,
+      `${activities.local}`,
+      `${actions.total}`,
+      [
+        'start 1',
+        `activities ${actions.activities}`,
+        `batches of local activities ${actions.localActivityBatches}`,
+        `search attributes ${actions.searchAttributeUpserts}`,
+        ...(actions.timers ? [`timers ${actions.timers}`] : []),
+        ...(actions.signals ? [`signals ${actions.signals}`] : []),
+        ...(actions.updates ? [`updates ${actions.updates}`] : []),
+      ].join(', '),
+    ]),
+  ]);
+}

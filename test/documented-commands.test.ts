@@ -1,0 +1,220 @@
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RotationResult, RotationStatus } from '../src/rotation/types';
+import { startProcess } from './lab/processes';
+import { projectFile } from './lab/project';
+import { openTestbed } from './testbed/testbed';
+import type { Testbed } from './testbed/testbed';
+import { until } from './testbed/until';
+
+const TEMPORAL = process.env.LAB_TEMPORAL_BIN;
+if (!TEMPORAL && process.env.CI === 'true') throw new Error('There is no Temporal CLI, which these tests need.');
+const described = TEMPORAL ? describe : describe.skip;
+
+let bed: Testbed;
+/** Holds `keyturn` and `temporal` under the names that the documents call them by. */
+let bin: string;
+
+beforeAll(async () => {
+  bed = await openTestbed();
+  bin = await mkdtemp(join(tmpdir(), 'keyturn-bin-'));
+  await symlink(TEMPORAL ?? '/nonexistent', join(bin, 'temporal'));
+  const cli = projectFile('dist', 'src', 'client', 'cli.js');
+  await writeFile(join(bin, 'keyturn'), `#!/bin/sh\nexec '${process.execPath}' '${cli}' "$@"\n`, { mode: 0o755 });
+  await bed.startWorker();
+  await bed.databases.singleUser('database/app');
+  await bed.databases.alternatingUsers('database/orders');
+});
+afterAll(async () => {
+  await rm(bin, { recursive: true });
+  await bed.close();
+});
+
+/** A documented command with this test's task queue, environment and workflow IDs in place of the document's. */
+function asHere(command: string): string {
+  return command
+    .replaceAll('--task-queue keyturn', `--task-queue ${bed.taskQueue}`)
+    .replaceAll(/\b(dev|production)\//g, `${bed.environment}/`)
+    .replaceAll(/'production'/g, `'${bed.environment}'`)
+    .replaceAll('"environment":"dev"', `"environment":"${bed.environment}"`)
+    .replaceAll(/\bdev --all\b/g, `${bed.environment} --all`)
+    .replaceAll('my-run', `my-run-${bed.environment}`);
+}
+
+/** Types a command into a shell, exactly as it is documented. */
+async function typed(command: string): Promise<{ code: number | null; output: string }> {
+  const here = asHere(command);
+  const shell = startProcess('bash', ['-c', here], {
+    env: { HOME: '/nonexistent', ...bed.env, PATH: `${bin}:${process.env.PATH}` },
+  });
+  const { code } = await shell.exited;
+  const output = shell.output();
+  bed.alsoScan(here, output);
+  return { code, output };
+}
+
+async function succeeds(command: string): Promise<string> {
+  const { code, output } = await typed(command);
+  expect({ command, code, output }).toEqual({ command, code: 0, output });
+  return output;
+}
+
+described('what the README says to type (skipped where there is no Temporal CLI)', () => {
+  const workflowId = () => `rotation/${bed.environment}/database/app`;
+  const handle = () => bed.client.workflow.getHandle(workflowId());
+  const status = () => handle().query<RotationStatus>('status');
+  const untried = new Set<string>();
+  let rows: Map<string, { keyturn: string[]; temporal: string[] }>;
+
+  beforeAll(async () => {
+    rows = tableOf(await readFile(projectFile('README.md'), 'utf8'));
+    for (const { keyturn, temporal } of rows.values()) [...keyturn, ...temporal].forEach((text) => untried.add(text));
+  });
+
+  /** The one command of a row, marked as tried. */
+  function documented(row: string, tool: 'keyturn' | 'temporal'): string {
+    const command = rows.get(row)?.[tool][0];
+    if (command === undefined) throw new Error(`README.md has no row '${row}' with a ${tool} command`);
+    untried.delete(command);
+    return command;
+  }
+
+  /** Lets a command meet a rotation that stands still in the middle. */
+  async function whileRotating(work: () => Promise<void>): Promise<RotationResult> {
+    const point = { secretId: `${bed.environment}/database/app`, step: 'promote', when: 'before' } as const;
+    await bed.pauses.stopAt(point);
+    const started = await bed.start('database/app');
+    await bed.pauses.reached(point);
+    await work();
+    await bed.pauses.goOn(point);
+    return (await started.result()) as RotationResult;
+  }
+
+  /** Two ways of doing the same, each followed by the proof that it did it. */
+  const ways = (row: string) => [documented(row, 'keyturn'), documented(row, 'temporal')];
+
+  test('rotates a database credential, and its history holds no secret', async () => {
+    for (const command of ways('rotate')) {
+      const before = await bed.secrets.labels('database/app');
+      await succeeds(command);
+      expect(await handle().result()).toMatchObject({ outcome: 'rotated', versions: { previous: before.current } });
+      expect(await bed.databases.opens('database/app')).toBe(true);
+      expect(await bed.databases.opens('database/app', 'AWSPREVIOUS')).toBe(false);
+      const shown = await succeeds(`temporal workflow show --workflow-id ${workflowId()} -o json`);
+      const { events } = JSON.parse(shown) as { events: object[] };
+      expect(events.length).toBeGreaterThan(20);
+      await succeeds(`temporal workflow show --workflow-id ${workflowId()} --detailed`);
+    }
+  });
+
+  test('leaves a story in words where the web UI looks for it', async () => {
+    const { currentDetails } = await handle().query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(currentDetails).toContain(`**${bed.environment}/database/app** (database): **rotated**`);
+    for (const { summary } of (await status()).steps) expect(currentDetails).toContain(`| ${summary} |`);
+    const { events } = await handle().fetchHistory();
+    const scheduled = (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes);
+    expect(scheduled.length).toBeGreaterThan(0);
+    for (const { userMetadata } of scheduled) {
+      expect(Buffer.from(userMetadata?.summary?.data ?? '').toString()).toMatch(/^"\w+ .+"$/);
+    }
+  });
+
+  test('rotates through the front door, which looks the type up', async () => {
+    for (const command of ways('any type, looked up in the catalog')) {
+      const before = await bed.secrets.labels('database/app');
+      await succeeds(command);
+      await until('it is rotated', async () => (await bed.secrets.labels('database/app')).previous === before.current);
+      await handle().result();
+    }
+    expect(await bed.client.workflow.getHandle(`my-run-${bed.environment}`).result()).toMatchObject({
+      outcome: 'rotated',
+    });
+  });
+
+  test('only says what would be done', async () => {
+    const before = await bed.secrets.labels('database/app');
+    const output = await succeeds(documented('only say what would be done', 'keyturn'));
+    expect(output).toContain('Dry run, nothing was touched.');
+    const addition = documented('only say what would be done', 'temporal');
+    await succeeds(documented('rotate', 'temporal').replace('}', `,${addition}}`));
+    expect(await handle().result()).toMatchObject({ outcome: 'dry-run' });
+    expect(await bed.secrets.labels('database/app')).toEqual(before);
+  });
+
+  test('says where it stands', async () => {
+    await whileRotating(async () => {
+      const [keyturn = '', temporal = ''] = ways('where does it stand');
+      expect(await succeeds(keyturn)).toContain('Phase: rotating');
+      expect(await succeeds(temporal)).toMatch(/"phase": ?"rotating"/);
+    });
+  });
+
+  test('stops it and undoes', async () => {
+    const before = await bed.secrets.labels('database/app');
+    const answered = documented('the same, with an answer', 'temporal');
+    for (const command of [...ways('stop it and undo'), answered]) {
+      const result = await whileRotating(async () => {
+        const output = await succeeds(command);
+        if (command === answered) expect(output).toContain('the rotation stops, and what it did is undone');
+        await until('the request has arrived', async () => (await status()).requests.length === 1);
+      });
+      expect(result).toMatchObject({ outcome: 'aborted', reason: 'typo' });
+      expect(await bed.secrets.labels('database/app')).toEqual(before);
+      expect(await bed.databases.opens('database/app')).toBe(true);
+    }
+  });
+
+  test('goes back to the version before', async () => {
+    for (const command of ways('go back to the version before')) {
+      const before = await bed.secrets.labels('database/app');
+      await succeeds(command);
+      await handle().result();
+      expect(await bed.secrets.labels('database/app')).toMatchObject({
+        current: before.previous,
+        previous: before.current,
+      });
+      expect(await bed.databases.opens('database/app')).toBe(true);
+    }
+  });
+
+  test('works on a whole environment, examines everything, and reads the audit log', async () => {
+    for (const row of ['everything of an environment', 'is everything in order']) {
+      await succeeds(documented(row, 'keyturn'));
+    }
+    const { keyturn: commands = [] } = rows.get('who did what') ?? {};
+    for (const command of commands) {
+      await succeeds(command);
+      untried.delete(command);
+    }
+  });
+
+  test('with nothing left in its table that was not tried here', () => {
+    expect([...untried]).toEqual([]);
+  });
+});
+
+/** The rows of README's table of commands, by their first cell. */
+function tableOf(readme: string): Map<string, { keyturn: string[]; temporal: string[] }> {
+  const codeOf = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+  const rows = readme
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && line.includes('`'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .filter(([, label]) => label);
+  return new Map(
+    rows.map(([, label = '', keyturn, temporal]) => [label, { keyturn: codeOf(keyturn), temporal: codeOf(temporal) }]),
+  );
+}
+
+described("what the operators' guide says to type (skipped where there is no Temporal CLI)", () => {
+  test('works as it is written', async () => {
+    const guide = await readFile(projectFile('docs', 'operators-guide.md'), 'utf8');
+    const indented = [...guide.matchAll(/^ {4}((?:keyturn|temporal) .*)$/gm)].map(([, command = '']) => command);
+    const inline = [...guide.matchAll(/`(temporal task-queue [^`]+)`/g)].map(([, command = '']) => command);
+    expect(indented.length + inline.length).toBeGreaterThan(8);
+    await bed.rotate('database/orders');
+    const [head] = /\d+:[0-9a-f]{64}/.exec(await succeeds('keyturn audit verify')) ?? [];
+    for (const command of [...indented, ...inline]) await succeeds(command.replace(/\d+:9f2c…/, head ?? ''));
+  });
+});

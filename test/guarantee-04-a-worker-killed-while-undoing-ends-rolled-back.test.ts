@@ -1,0 +1,81 @@
+import { killPoints, titleOf, undoneSteps } from './testbed/kill-points';
+import type { KillPoint, When } from './testbed/kill-points';
+import { killWorkersUnder } from './testbed/kill-workers';
+import type { Survived } from './testbed/kill-workers';
+import { prepareKilledRotation } from './testbed/killed-rotation';
+import { KINDS } from './testbed/subjects';
+import type { Kind } from './testbed/subjects';
+import { openTestbed } from './testbed/testbed';
+import type { Testbed } from './testbed/testbed';
+
+/** Compensations that change a login, and wait for it while somebody else does. */
+const DURING: KillPoint[] = [
+  { kind: 'single-user', step: 'setPassword' },
+  { kind: 'alternating-users', step: 'prepareLogin' },
+  { kind: 'alternating-users', step: 'prepareLogin', afterOne: 'rotated' },
+].map((point) => ({ ...point, when: 'during', undoing: true }) as KillPoint);
+
+let bed: Testbed;
+let survivors: Survived[];
+beforeAll(async () => {
+  bed = await openTestbed();
+  const worker = await bed.startWorker();
+  const points = [...(await Promise.all(KINDS.map(killPoints))).flat().filter(({ undoing }) => undoing), ...DURING];
+  const rotations = await Promise.all(
+    points.map((point, n) => prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`)),
+  );
+  survivors = await killWorkersUnder(bed, [worker], rotations);
+}, 180_000);
+afterAll(() => bed.close());
+
+function survivorsOf(kind: Kind, step: string, when: When): Survived[] {
+  const found = survivors.filter(({ at }) => at.kind === kind && at.step === step && at.when === when);
+  expect(found.length).toBeGreaterThan(0);
+  return found;
+}
+
+describe.each(KINDS)('%s: a worker killed', (kind) => {
+  test.each(undoneSteps(kind).flatMap((step) => [`before undoing ${step}`, `after undoing ${step}`]))(
+    '%s ends rolled back',
+    async (instant) => {
+      const [when, , step] = instant.split(' ') as ['before' | 'after', string, string];
+      for (const survivor of survivorsOf(kind, step, when)) await expectRolledBack(survivor);
+    },
+  );
+});
+
+test.each(DURING.map((point) => [titleOf(point), point.step, point] as const))(
+  '%s: a worker killed while the compensation of %s alters the login ends rolled back',
+  async (_title, _step, point) => {
+    const found = survivors.filter(({ at }) => at === point);
+    expect(found).toHaveLength(1);
+    for (const survivor of found) await expectRolledBack(survivor);
+  },
+);
+
+async function expectRolledBack({ subject, before, versionsBefore, ended, missed }: Survived): Promise<void> {
+  if (missed) throw missed;
+  expect(ended?.failure).toMatchObject({
+    type: 'RotationRolledBack',
+    details: { step: 'deliver', cause: { type: 'DependentUnhealthy' } },
+  });
+  const { secret } = subject;
+  const { labels, versions } = await subject.situation();
+  expect({ labels, versions }).toEqual({ labels: before.labels, versions: before.versions });
+  expect(await subject.opens()).toBe(true);
+
+  const all = await bed.secrets.versionIds(secret);
+  const candidates = all.filter((versionId) => !versionsBefore.includes(versionId));
+  expect(candidates).toHaveLength(1);
+  if (subject.kind === 'app-secret') return;
+  expect(await bed.databases.opens(secret, { versionId: candidates[0] ?? '' })).toBe(false);
+  expect(await usableLogins(subject)).toEqual(before.roles.filter(({ rolcanlogin }) => rolcanlogin).map(nameOf));
+}
+
+const nameOf = ({ rolname }: Record<string, unknown>) => rolname;
+
+/** A second login that was made for the candidate stays, without the right to log in. */
+async function usableLogins(subject: Survived['subject']): Promise<unknown[]> {
+  const { roles } = await subject.situation();
+  return roles.filter(({ rolcanlogin }) => rolcanlogin).map(nameOf);
+}

@@ -1,0 +1,57 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startLab } from '../lab/lab';
+import type { Lab } from '../lab/lab';
+import { projectFile } from '../lab/project';
+import { openTestbed } from '../testbed/testbed';
+import { recordings } from './recordings';
+
+const FOLDER = projectFile('test', 'histories');
+
+/** Records the histories of this folder anew, from real rotations in a lab of their own: `npm run histories`. */
+async function main(): Promise<void> {
+  const lab = await startLab({ report: (line) => console.log(line) });
+  try {
+    Object.assign(process.env, lab.env);
+    const histories = await record(lab);
+    for (const file of await readdir(FOLDER)) if (file.endsWith('.json')) await rm(join(FOLDER, file));
+    for (const [name, text] of histories) await writeFile(join(FOLDER, `${name}.json`), text);
+  } finally {
+    await lab.stop();
+  }
+}
+
+/** @throws Error when a history holds a secret value. */
+async function record(lab: Lab): Promise<Map<string, string>> {
+  const histories = new Map<string, string>();
+  const bed = await openTestbed();
+  try {
+    await bed.startWorker();
+    for (const [name, run] of Object.entries(recordings({ bed, lab }))) {
+      const { workflowId, runId } = await run();
+      const history = await bed.client.workflow.getHandle(workflowId, runId).fetchHistory();
+      histories.set(name, withoutTraces(JSON.stringify({ workflowId, history })));
+      console.log(`recorded ${name}: ${history.events?.length} events`);
+    }
+  } finally {
+    await bed.close();
+  }
+  return histories;
+}
+
+/** Without what tells of the machine: who polled from which host, and where its files are. */
+function withoutTraces(text: string): string {
+  const cleaned = JSON.parse(text, (name, value: unknown) => {
+    if (typeof value !== 'string') return value;
+    if (name === 'identity') return 'keyturn';
+    if (name === 'stackTrace') return '';
+    // A worker's own queue is named after its process and host.
+    return name === 'name' ? value.replace(/^\d+@[^/]+/, 'keyturn') : value;
+  }) as unknown;
+  return `${JSON.stringify(cleaned, null, 1)}\n`;
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

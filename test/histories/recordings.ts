@@ -1,0 +1,182 @@
+import { Client, escapeIdentifier } from 'pg';
+import { rotationWorkflowId } from '../../src/rotation/names';
+import type { RotationInput, RotationStatus } from '../../src/rotation/types';
+import type { Lab } from '../lab/lab';
+import { startDependent } from '../testbed/dependent';
+import type { Run } from '../testbed/scan';
+import { createSubject, KINDS } from '../testbed/subjects';
+import type { Kind } from '../testbed/subjects';
+import type { Testbed } from '../testbed/testbed';
+import { until } from '../testbed/until';
+import { startWireTap } from '../testbed/wire-tap';
+
+/** Until then a rotation that is terminated has changed all that the next one must find. */
+const LEFTOVERS_AFTER: Record<Kind, string> = {
+  'app-secret': 'createCandidate',
+  'single-user': 'setPassword',
+  'alternating-users': 'prepareLogin',
+};
+
+interface Login {
+  username: string;
+  password: string;
+  dbname: string;
+}
+
+/** One of each kind of rotation and of each way to end, which a changed workflow must still be able to take up. */
+export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<string, () => Promise<Run>> {
+  const rotationOf = (secret: string) => bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, secret));
+
+  /** Starts a rotation and waits for its end, however it ends. */
+  async function run(secret: string, input: Partial<RotationInput> = {}, type?: string): Promise<Run> {
+    return ended(await bed.start(secret, input, type));
+  }
+
+  async function ended(handle: Awaited<ReturnType<Testbed['start']>>): Promise<Run> {
+    await handle.result().catch(() => undefined);
+    return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
+  }
+
+  /** Does something while a rotation stands still. */
+  async function interrupted(secret: string, step: string, when: 'before' | 'after', act: () => Promise<unknown>) {
+    const point = { secretId: bed.secrets.idOf(secret), step, when };
+    await bed.pauses.stopAt(point);
+    const handle = await bed.start(secret);
+    await bed.pauses.reached(point);
+    await act();
+    await bed.pauses.goOn(point);
+    return ended(handle);
+  }
+
+  async function status(secret: string, what: string, holds: (status: RotationStatus) => boolean): Promise<void> {
+    await until(what, async () => holds(await rotationOf(secret).query<RotationStatus>('status')));
+  }
+
+  const subject = async (kind: Kind, name: string, declaration = {}, fields = {}) =>
+    (await createSubject(bed, kind, name, declaration, fields)).secret;
+
+  const each = (name: string, record: (kind: Kind) => Promise<Run>) =>
+    Object.fromEntries(KINDS.map((kind) => [`${kind}-${name}`, () => record(kind)]));
+
+  async function undone(kind: Kind): Promise<Run> {
+    const dependent = await startDependent('shop', '1 second');
+    const secret = await subject(kind, `${kind}/undone`, { dependents: [dependent.declaration] });
+    dependent.answer(() => Promise.resolve(dependent.asked > 1 ? 200 : 503));
+    return run(secret).finally(() => dependent.stop());
+  }
+
+  return {
+    ...each('rotated', async (kind) => run(await subject(kind, `${kind}/rotated`))),
+    ...each('dry-run', async (kind) => run(await subject(kind, `${kind}/dry-run`), { dryRun: true })),
+    ...each('undone', undone),
+    ...each('aborted', async (kind) => {
+      const secret = await subject(kind, `${kind}/aborted`);
+      return interrupted(secret, 'promote', 'after', () =>
+        rotationOf(secret).signal('abort', { reason: 'wrong secret', requestedBy: 'night shift' }),
+      );
+    }),
+    ...each('cancelled', async (kind) => {
+      const secret = await subject(kind, `${kind}/cancelled`);
+      return interrupted(secret, 'createCandidate', 'after', () => rotationOf(secret).cancel());
+    }),
+    ...each('after-a-terminated-one', async (kind) => {
+      const secret = await subject(kind, `${kind}/terminated`);
+      await interrupted(secret, LEFTOVERS_AFTER[kind], 'after', () => rotationOf(secret).terminate());
+      return run(secret);
+    }),
+    ...each('rolled-back-afterwards', async (kind) => {
+      const secret = await subject(kind, `${kind}/rolled-back`);
+      await run(secret);
+      return run(secret, {}, 'rollbackSecret');
+    }),
+    'app-secret-created': async () => {
+      await bed.declare({ created: { type: 'app-secret' } });
+      return run('created');
+    },
+    'app-secret-created-and-undone': async () => {
+      const dependent = await startDependent('shop', '1 second');
+      dependent.answer(503);
+      await bed.declare({ uncreated: { type: 'app-secret', dependents: [dependent.declaration] } });
+      return run('uncreated').finally(() => dependent.stop());
+    },
+    'wrong-type': async () => run(await subject('single-user', 'wrong-type'), {}, 'rotateAppSecret'),
+    'single-user-refused': async () => {
+      const { username } = await bed.databases.singleUser('refused');
+      await bed.databases.asSuperuser(`ALTER ROLE ${escapeIdentifier(username)} NOLOGIN`);
+      return run('refused');
+    },
+    'single-user-rollback-incomplete': async () => {
+      const { username } = await bed.databases.singleUser('incomplete');
+      return interrupted('incomplete', 'loginWithCandidate', 'before', () =>
+        bed.databases.asSuperuser(`ALTER ROLE ${escapeIdentifier(username)} NOLOGIN`),
+      );
+    },
+    'single-user-out-of-reach-for-a-moment': async () => {
+      const tap = await startWireTap(bed.databases.port);
+      tap.mode = 'hang-up';
+      const secret = await subject('single-user', 'moment', {}, { port: tap.port });
+      const handle = await bed.start(secret);
+      await until('it has tried', async () => tap.connections.length > 1);
+      tap.mode = 'pass';
+      return ended(handle).finally(() => tap.stop());
+    },
+    'alternating-users-with-a-grace-period': async () => {
+      const secret = await subject('alternating-users', 'grace', { gracePeriod: '1 hour' });
+      const handle = await bed.start(secret);
+      await handle.signal('endGracePeriod', { requestedBy: 'too early' });
+      await status(secret, 'the grace period', ({ phase }) => phase === 'grace-period');
+      await handle.signal('extendGracePeriod', { by: '1 day', requestedBy: 'night shift' });
+      await handle.executeUpdate('extendGracePeriod', { args: [{ by: '1 hour', requestedBy: 'day shift' }] });
+      await handle.executeUpdate('endGracePeriod', { args: [{ reason: 'all have it', requestedBy: 'day shift' }] });
+      return ended(handle);
+    },
+    'alternating-users-aborted-in-its-grace-period': async () => {
+      const secret = await subject('alternating-users', 'grace-aborted', { gracePeriod: '1 hour' });
+      const handle = await bed.start(secret);
+      await status(secret, 'the grace period', ({ phase }) => phase === 'grace-period');
+      await handle.executeUpdate('abort', { args: [{ reason: 'wrong secret', requestedBy: 'night shift' }] });
+      return ended(handle);
+    },
+    'alternating-users-emergency': async () => {
+      const secret = await subject('alternating-users', 'emergency', { gracePeriod: '1 hour' });
+      return run(secret, { emergency: true });
+    },
+    'alternating-users-with-a-session-that-stays': async () => {
+      const secret = await subject('alternating-users', 'session', { gracePeriod: '0 s', stepTimeout: '2 seconds' });
+      const { username: user, password, dbname: database } = JSON.parse(await bed.secrets.value(secret)) as Login;
+      const session = new Client({ host: bed.databases.host, port: bed.databases.port, user, password, database });
+      await session.connect();
+      return run(secret).finally(() => session.end());
+    },
+    'front-door': async () => {
+      await bed.declare({ front: { type: 'app-secret' } });
+      return throughTheFrontDoor('front');
+    },
+    'front-door-while-one-runs': async () => {
+      let second: Run | undefined;
+      const secret = await subject('app-secret', 'busy');
+      await interrupted(secret, 'promote', 'before', async () => {
+        second = await throughTheFrontDoor(secret);
+      });
+      return second as Run;
+    },
+    'while-auditing-was-down': async () => {
+      const secret = await subject('app-secret', 'waiting');
+      const handle = await bed.start(secret);
+      await lab.postgres.kill();
+      await status(secret, 'auditing is down', ({ steps }) => steps.some(({ state }) => state === 'waiting-for-audit'));
+      await lab.postgres.restart();
+      return ended(handle);
+    },
+  };
+
+  async function throughTheFrontDoor(secret: string): Promise<Run> {
+    const { client, taskQueue, environment } = bed;
+    const handle = await client.workflow.start('rotate', {
+      taskQueue,
+      workflowId: `front-door-${environment}-${secret}`,
+      args: [{ environment, secret, requestedBy: 'tester' }],
+    });
+    return ended(handle);
+  }
+}

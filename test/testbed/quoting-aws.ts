@@ -1,0 +1,92 @@
+import { createServer, request as httpRequest } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { LOOPBACK } from '../lab/ports';
+
+/** One call of Secrets Manager as it was made. */
+export interface SeenCall {
+  /** Such as `PutSecretValue`. */
+  operation: string;
+  body: { SecretId?: string; SecretString?: string; ClientRequestToken?: string };
+}
+
+/** What it answers in place of the upstream; gets the call, and for a read the upstream's answer. */
+type Answer = (call: SeenCall, answered: string) => { status: number; body: string };
+
+export interface QuotingAws {
+  endpoint: string;
+  calls: SeenCall[];
+  /** Answers an operation on a secret so from now on. The upstream carries out reads, and does not hear of writes. */
+  answer(operation: string, secretId: string, answer: Answer): void;
+  stop(): Promise<void>;
+}
+
+/** Answers that quote what they were asked or should have answered, as no server must but some do. */
+export const QUOTING = {
+  /** An error that the client knows, with the request in its message. */
+  knownError: ({ body }: SeenCall) => awsError('InvalidParameterException', `Bad request: ${JSON.stringify(body)}`),
+  /** One whose very type is the value. */
+  unknownError: ({ body }: SeenCall) => awsError(body.SecretString ?? 'Nothing', `unknown: ${body.SecretString}`),
+  /** A page of a gateway that shows what it could not pass on. */
+  page: ({ body }: SeenCall) => ({ status: 502, body: `<h1>Bad gateway</h1><pre>${JSON.stringify(body)}</pre>` }),
+  /** The right answer, cut off: parsers quote what they cannot read. */
+  cutOff: (_call: SeenCall, answered: string) => ({ status: 200, body: answered.slice(0, -2) }),
+} satisfies Record<string, Answer>;
+
+function awsError(type: string, message: string) {
+  return { status: 400, body: JSON.stringify({ __type: type, message }) };
+}
+
+/** Secrets Manager behind a proxy that keeps every call and can answer in its place. */
+export async function startQuotingAws(upstream: string): Promise<QuotingAws> {
+  const calls: SeenCall[] = [];
+  const answers = new Map<string, Answer>();
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const sent = await bytesOf(request);
+    const operation = String(request.headers['x-amz-target'] ?? '').split('.')[1] ?? '';
+    const call: SeenCall = { operation, body: JSON.parse(sent.toString() || '{}') as SeenCall['body'] };
+    calls.push(call);
+    const answer = answers.get(`${operation} ${call.body.SecretId}`);
+    if (answer && operation.startsWith('Put')) return reply(response, answer(call, ''));
+    const { status, headers, body } = await passOn(upstream, request, sent);
+    if (answer) return reply(response, answer(call, body.toString()));
+    response.writeHead(status, headers).end(body);
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
+  return {
+    endpoint: `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`,
+    calls,
+    answer: (operation, secretId, answer) => void answers.set(`${operation} ${secretId}`, answer),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function reply(response: ServerResponse, { status, body }: { status: number; body: string }): void {
+  response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(body);
+}
+
+async function passOn(upstream: string, request: IncomingMessage, sent: Buffer) {
+  const { method, headers, url } = request;
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    httpRequest(new URL(url ?? '/', upstream), { method, headers }, resolve)
+      .once('error', reject)
+      .end(sent);
+  });
+  const { statusCode: status = 502, headers: answered } = answer;
+  return { status, headers: answered, body: await bytesOf(answer) };
+}
+
+async function bytesOf(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
