@@ -8,4 +8,6 @@ module.exports = {
   globalSetup: '<rootDir>/test/lab/jest-setup.ts',
   globalTeardown: '<rootDir>/test/lab/jest-teardown.ts',
   testTimeout: 120_000,
+  // The tests mostly wait; one worker for each core, also where there are only two.
+  maxWorkers: '100%',
 };

@@ -20,8 +20,8 @@ beforeAll(async () => {
   bed = await openTestbed();
   worker = await startWorker();
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await aws.stop();
   await tap.stop();
 });

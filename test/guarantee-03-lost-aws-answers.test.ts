@@ -1,6 +1,6 @@
 import { startFaultProxy } from './lab/fault-proxy';
 import type { FaultProxy } from './lab/fault-proxy';
-import { awsRequest, callName, loseAwsAnswers } from './testbed/aws-wire';
+import { callName, loseAwsAnswers } from './testbed/aws-wire';
 import type { AwsRequest } from './testbed/aws-wire';
 import { createSubject, KINDS } from './testbed/subjects';
 import type { Kind } from './testbed/subjects';
@@ -15,8 +15,8 @@ beforeAll(async () => {
   bed = await openTestbed();
   await bed.startWorker({ AWS_ENDPOINT_URL: `http://127.0.0.1:${aws.port}` });
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await aws.stop();
 });
 

@@ -1,7 +1,6 @@
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { startUnreliablePostgres } from './testbed/postgres-wire';
-import type { UnreliablePostgres } from './testbed/postgres-wire';
 
 let bed: Testbed;
 

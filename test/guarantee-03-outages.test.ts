@@ -19,8 +19,8 @@ beforeAll(async () => {
   postgres = await startUnreliablePostgres(bed.databases.port);
   await bed.startWorker({ AWS_ENDPOINT_URL: `http://127.0.0.1:${aws.port}` });
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await aws.stop();
   await postgres.stop();
 });

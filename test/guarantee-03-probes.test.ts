@@ -14,8 +14,8 @@ beforeAll(async () => {
   bed = await openTestbed({ stepTimeout: '8 seconds' });
   await bed.startWorker();
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   for (const server of servers) await server.stop();
 });
 

@@ -15,8 +15,8 @@ beforeAll(async () => {
   bed = await openTestbed();
   await bed.startWorker({ AWS_ENDPOINT_URL: `http://127.0.0.1:${aws.port}` });
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await aws.stop();
 });
 

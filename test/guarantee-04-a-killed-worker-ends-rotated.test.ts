@@ -25,7 +25,8 @@ const ANYWHERE = KINDS.flatMap((kind) =>
 let bed: Testbed;
 let survivors: Survived[];
 beforeAll(async () => {
-  bed = await openTestbed();
+  // Long, because each rotation stands still until the last of them does.
+  bed = await openTestbed({ stepTimeout: '10 minutes', rollbackTimeout: '10 minutes' });
   // Together they hold more activities still than one worker takes on.
   const workers = await Promise.all([bed.startWorker(), bed.startWorker()]);
   const points = [
@@ -33,10 +34,10 @@ beforeAll(async () => {
     ...DURING,
     ...ANYWHERE,
   ];
-  const rotations = await Promise.all(
+  survivors = await Promise.all(
     points.map((point, n) => prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`)),
   );
-  survivors = await killWorkersUnder(bed, workers, rotations);
+  await killWorkersUnder(bed, workers, survivors);
 }, 180_000);
 afterAll(() => bed.close());
 

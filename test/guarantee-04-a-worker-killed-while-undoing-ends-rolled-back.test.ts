@@ -18,13 +18,14 @@ const DURING: KillPoint[] = [
 let bed: Testbed;
 let survivors: Survived[];
 beforeAll(async () => {
-  bed = await openTestbed();
+  // Long, because each rotation stands still until the last of them does.
+  bed = await openTestbed({ stepTimeout: '10 minutes', rollbackTimeout: '10 minutes' });
   const worker = await bed.startWorker();
   const points = [...(await Promise.all(KINDS.map(killPoints))).flat().filter(({ undoing }) => undoing), ...DURING];
-  const rotations = await Promise.all(
+  survivors = await Promise.all(
     points.map((point, n) => prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`)),
   );
-  survivors = await killWorkersUnder(bed, [worker], rotations);
+  await killWorkersUnder(bed, [worker], survivors);
 }, 180_000);
 afterAll(() => bed.close());
 

@@ -4,7 +4,6 @@ import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import type { RollbackIncompleteDetails, RolledBackDetails } from '../src/rotation/errors';
 import { startFaultProxy } from './lab/fault-proxy';
 import { startDependent } from './testbed/dependent';
-import type { TestDependent } from './testbed/dependent';
 import { createSubject, KINDS } from './testbed/subjects';
 import type { Kind, Subject } from './testbed/subjects';
 import { failureOf, openTestbed } from './testbed/testbed';

@@ -18,8 +18,8 @@ beforeAll(async () => {
   bed = await openTestbed();
   await bed.startWorker({ AWS_ENDPOINT_URL: `http://127.0.0.1:${tap.port}` });
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await tap.stop();
 });
 

@@ -14,8 +14,8 @@ beforeAll(async () => {
   bed = await openTestbed({}, postgres.superuserUrl);
   await bed.startWorker();
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await postgres.stop();
 });
 

@@ -24,8 +24,8 @@ beforeAll(async () => {
   await bed.databases.asSuperuser('SELECT pg_reload_conf()');
   await bed.startWorker();
 });
+afterAll(() => bed.close());
 afterAll(async () => {
-  await bed.close();
   await wire.stop();
   await postgres.stop();
 });

@@ -23,8 +23,8 @@ describe('a server without TLS', () => {
     tap = await startWireTap(bed.databases.port);
     await bed.startWorker();
   });
+  afterAll(() => bed.close());
   afterAll(async () => {
-    await bed.close();
     await tap.stop();
   });
 
@@ -81,8 +81,8 @@ describe('a server with TLS', () => {
     tap = await startWireTap(postgres.port);
     await bed.startWorker();
   });
+  afterAll(() => bed.close());
   afterAll(async () => {
-    await bed.close();
     await tap.stop();
     await postgres.stop();
     await rm(folder, { recursive: true, force: true });

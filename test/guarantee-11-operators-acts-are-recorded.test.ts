@@ -144,7 +144,7 @@ test.each([
   ['writes one past the chain', `INSERT INTO keyturn_audit.record VALUES (1, now(), '', '', '{}')`],
   ['sets the end of the chain back', 'UPDATE keyturn_audit.head SET seq = 1'],
   ['turns the protection off', 'ALTER TABLE keyturn_audit.record DISABLE TRIGGER ALL'],
-])("the worker's login cannot do it where somebody with it %s", async (_what, statement) => {
+])("nobody with the worker's login %s", async (_what, statement) => {
   const client = new PgClient({ connectionString: bed.env['KEYTURN_AUDIT_DATABASE_URL'] });
   await client.connect();
   try {

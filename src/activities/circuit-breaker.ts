@@ -13,8 +13,13 @@ const REST_MS = 5_000;
  * @param target how the target is called in messages.
  */
 export function circuitBreakerFor(target: string): <T>(call: () => Promise<T>) => Promise<T> {
+  let lastFailure = '';
   const policy = circuitBreaker(
-    handleWhen((error) => error instanceof ApplicationFailure && error.type === Cause.TargetUnavailable),
+    handleWhen((error) => {
+      if (!(error instanceof ApplicationFailure) || error.type !== Cause.TargetUnavailable) return false;
+      lastFailure = error.message;
+      return true;
+    }),
     { breaker: new ConsecutiveBreaker(FAILURES_IN_A_ROW), halfOpenAfter: REST_MS },
   );
   return async (call) => {
@@ -24,7 +29,7 @@ export function circuitBreakerFor(target: string): <T>(call: () => Promise<T>) =
       if (!(error instanceof BrokenCircuitError)) throw error;
       throw failure(
         Cause.TargetUnavailable,
-        `${target} was out of reach ${FAILURES_IN_A_ROW} times in a row; nothing was sent, and it is tried again in ${REST_MS / 1_000} s.`,
+        `${target} was out of reach ${FAILURES_IN_A_ROW} times in a row, and is left alone for ${REST_MS / 1_000} s. The last time: ${lastFailure}`,
         REST_MS,
       );
     }

@@ -42,13 +42,29 @@ export async function startAws(report: Report): Promise<Aws> {
 
 /** A client of that AWS, whatever the surrounding environment says. */
 export function secretsManagerOf(aws: Pick<Aws, 'endpoint' | 'region' | 'credentials'>): SecretsManagerClient {
-  return new SecretsManagerClient({
+  const client = new SecretsManagerClient({
     endpoint: aws.endpoint,
     region: aws.region,
     credentials: aws.credentials,
     maxAttempts: 1,
   });
+  client.middlewareStack.add(
+    (next) => async (request) => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await next(request);
+        } catch (error) {
+          if (attempt === MOTO_ATTEMPTS || !(error instanceof SyntaxError)) throw error;
+        }
+      }
+    },
+    { step: 'initialize', name: 'againAfterAPageOfMoto' },
+  );
+  return client;
 }
+
+/** When much happens at once, moto may answer with a page that says that it stumbled, which is not JSON. */
+const MOTO_ATTEMPTS = 5;
 
 async function useAws(endpoint: string, report: Report): Promise<Aws> {
   const command = 'unset AWS_ENDPOINT_URL, so that the lab starts a moto of its own';

@@ -5,7 +5,7 @@ import { until } from './until';
 export interface HeldLogin {
   /** Returns when a statement of Keyturn's waits for it. */
   isWaitedFor(): Promise<void>;
-  /** Lets go of it, and returns when the statements that waited have ended. */
+  /** Lets go of it, and returns when the statements that waited have ended. Once is enough. */
   release(): Promise<void>;
 }
 
@@ -21,30 +21,34 @@ export async function holdLogin(login: string): Promise<HeldLogin> {
   const { rows } = await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   const holderPid = rows[0]?.pid;
   let waiting: number[] = [];
+  let released: Promise<void> | undefined;
 
   async function pidsWhere(condition: string, parameter: unknown): Promise<number[]> {
     const query = `SELECT pid FROM pg_stat_activity WHERE application_name = 'keyturn' AND ${condition}`;
     return (await observer.query<{ pid: number }>(query, [parameter])).rows.map(({ pid }) => pid);
   }
 
+  async function release(): Promise<void> {
+    try {
+      await holder.query('ROLLBACK');
+      await until('the statements that waited have ended', async () => {
+        const pids = await pidsWhere(`pid = ANY ($1::int[]) AND state <> 'idle'`, waiting);
+        return pids.length === 0;
+      });
+    } finally {
+      await Promise.all([holder.end(), observer.end()]);
+    }
+  }
+
   return {
     async isWaitedFor() {
-      waiting = await until(`a statement waits for the login ${login}`, async () => {
+      const find = async () => {
         const pids = await pidsWhere('$1::int = ANY (pg_blocking_pids(pid))', holderPid);
         return pids.length > 0 && pids;
-      });
+      };
+      waiting = await until(`a statement that waits for the login ${login}`, find, { withinMs: 10_000 });
     },
-    async release() {
-      try {
-        await holder.query('ROLLBACK');
-        await until('the statements that waited have ended', async () => {
-          const pids = await pidsWhere(`pid = ANY ($1::int[]) AND state <> 'idle'`, waiting);
-          return pids.length === 0;
-        });
-      } finally {
-        await Promise.all([holder.end(), observer.end()]);
-      }
-    },
+    release: () => (released ??= release()),
   };
 }
 

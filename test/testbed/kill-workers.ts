@@ -12,17 +12,13 @@ export interface Survived extends KilledRotation {
 const END_WITHIN_MS = 60_000;
 
 /**
- * Lets all rotations come to their points, kills the workers with SIGKILL, starts another one, and returns when all have ended. One
- * that fails on its way does not keep the others from theirs.
+ * Lets all rotations come to their points, kills the workers with SIGKILL, starts another one, and returns when all have ended; what
+ * became of each is noted in it. One that fails on its way does not keep the others from theirs.
  */
-export async function killWorkersUnder(
-  bed: Testbed,
-  workers: WorkerProcess[],
-  rotations: KilledRotation[],
-): Promise<Survived[]> {
-  const survivors = rotations.map((rotation): Survived => ({ ...rotation }));
+export async function killWorkersUnder(bed: Testbed, workers: WorkerProcess[], survivors: Survived[]): Promise<void> {
   const having = (when: When) => survivors.filter(({ at }) => at.when === when);
   try {
+    await each(survivors, (survivor) => survivor.arrange());
     await each([...having('before'), ...having('after'), ...having('during')], (survivor) => survivor.standStill());
     await each(having('anywhere'), (survivor) => survivor.startSoon());
     // Last, because a statement waits for a login only as long as the server lets it.
@@ -37,7 +33,6 @@ export async function killWorkersUnder(
   } finally {
     await Promise.all(survivors.map((survivor) => survivor.close()));
   }
-  return survivors;
 }
 
 /** Those that already missed their point take no part any more. */

@@ -23,9 +23,11 @@ export type End =
 export interface KilledRotation {
   at: KillPoint;
   subject: Subject;
-  /** As it was before the rotation, and before one that was terminated. */
+  /** As it was before the rotation, and before one that was terminated; known once it is {@link arrange arranged}. */
   before: Situation;
   versionsBefore: string[];
+  /** Lets happen what has to happen to the secret first. */
+  arrange(): Promise<void>;
   /** How often its dependent was asked. */
   asked(): number;
   /** Starts it, and returns when it stands still at its point, or before the activity during which it is to be killed. */
@@ -50,11 +52,14 @@ const TERMINATED_AFTER: Record<Kind, string> = {
 /** Makes the secret and all that its rotation needs to get to a point. */
 export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret: string): Promise<KilledRotation> {
   const waitsOnly = at.activity === undefined && (at.when === 'before' || at.when === 'after');
-  // Where it has to fail, it should do so soon; else it has to be there for longer than a worker's death takes.
-  const dependent = await startDependent(`the service of ${secret}`, at.undoing ? '1 second' : '1 minute');
+  // Where it has to fail, it should do so soon; else it has time until the last of all rotations stands still.
+  const dependent = await startDependent(`the service of ${secret}`, at.undoing ? '1 second' : '10 minutes');
   const subject = await createSubject(bed, at.kind, secret, {
     dependents: [dependent.declaration],
     ...(at.kind === 'alternating-users' && { gracePeriod: waitsOnly ? '1 hour' : '1 second' }),
+  }).catch(async (error: unknown) => {
+    await dependent.stop();
+    throw error;
   });
   const secretId = bed.secrets.idOf(secret);
   const point: Point = {
@@ -88,23 +93,28 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
     return subject.logins.find((login) => login !== username) ?? username;
   }
 
-  if (at.afterOne === 'rotated') await bed.rotate(secret);
-  const asked = dependent.asked;
-  const before = await subject.situation();
-  return {
+  let asked = 0;
+  const rotation: KilledRotation = {
     at,
     subject,
-    before,
-    versionsBefore: await bed.secrets.versionIds(secret),
+    before: { labels: {}, versions: {}, about: {}, roles: [] },
+    versionsBefore: [],
     asked: () => dependent.asked - asked,
 
-    async standStill() {
+    async arrange() {
+      if (at.afterOne === 'rotated') await bed.rotate(secret);
+      rotation.before = await subject.situation();
+      rotation.versionsBefore = await bed.secrets.versionIds(secret);
       if (at.afterOne === 'terminated') await terminateOne();
+      asked = dependent.asked;
+    },
+
+    async standStill() {
       if (at.undoing) {
         // Not healthy with the candidate. Only then is there a pause, so that the step is not held up going forward.
         let armed: Promise<void> | undefined;
         dependent.answer(async () => {
-          if ((await bed.secrets.labels(secret)).current === before.labels.current) return 200;
+          if ((await bed.secrets.labels(secret)).current === rotation.before.labels.current) return 200;
           await (armed ??= bed.pauses.stopAt(point));
           return 503;
         });
@@ -149,6 +159,10 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
       return Promise.race([ended, late]);
     },
 
-    close: () => dependent.stop(),
+    async close() {
+      await held?.release();
+      await dependent.stop();
+    },
   };
+  return rotation;
 }

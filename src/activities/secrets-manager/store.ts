@@ -142,6 +142,8 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
       RemoveFromVersionId: from,
       MoveToVersionId: to,
     };
+    // A label put on from nowhere names one end only, so nothing would refuse to put it on twice.
+    if (from === undefined && (await whereIs(secretId, label)) === to) return;
     try {
       await call(secretId, 'UpdateSecretVersionStage', () =>
         client.send(new UpdateSecretVersionStageCommand(parameters)),

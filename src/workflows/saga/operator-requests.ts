@@ -89,7 +89,7 @@ function extendedEnd(status: RotationStatus, { by, until }: ExtendGracePeriodReq
     return INSTANT.test(until) ? validDate(Date.parse(until)) : undefined;
   }
   const milliseconds = by === undefined ? undefined : parseDuration(by);
-  if (!milliseconds || !status.graceEndsAt) return undefined;
+  if (milliseconds === undefined || !status.graceEndsAt) return undefined;
   return validDate(Date.parse(status.graceEndsAt) + milliseconds);
 }
 
@@ -110,7 +110,7 @@ function badExtension(status: RotationStatus, request: ExtendGracePeriodRequest)
   const endsAt = extendedEnd(status, request);
   if (!endsAt)
     return bad(
-      `'${request.by ?? request.until}' is not a ${request.by ? 'duration' : 'time with its offset, such as 2030-01-31T08:00:00Z'}`,
+      `'${request.by ?? request.until}' is not a ${request.by !== undefined ? 'duration' : 'time with its offset, such as 2030-01-31T08:00:00Z'}`,
     );
   if (status.graceEndsAt && endsAt.getTime() <= Date.parse(status.graceEndsAt)) return bad('that would not be longer');
   if (endsAt.getTime() > Date.now() + MAX_GRACE_PERIOD_MS) return bad('that is more than 30 days ahead');

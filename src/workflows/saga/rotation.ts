@@ -302,14 +302,14 @@ export class Rotation {
     },
   ): StepActivities {
     const { limitMs, summary = step.summary, asked = this.subject } = options;
-    const doing = () => (step.state === 'undoing' || step.state === 'undone' ? 'undoing' : 'running');
+    const doing = step.state === 'undoing' ? 'undoing' : 'running';
     return {
       ...activitiesFor({
         subject: { ...this.subject, requestedBy: asked.requestedBy, reason: asked.reason },
         step: step.name,
         summary,
         limitMs,
-        onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : doing()),
+        onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : doing),
       }),
       waitOutGracePeriod: (milliseconds) => this.waitOutGracePeriod(milliseconds),
     };

@@ -1,0 +1,162 @@
+import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { escapeIdentifier } from 'pg';
+import type { RefusedDetails } from '../src/rotation/errors';
+import { startDependent } from './testbed/dependent';
+import type { TestDependent } from './testbed/dependent';
+import { createSubject, KINDS } from './testbed/subjects';
+import type { Kind } from './testbed/subjects';
+import { failureOf, openTestbed } from './testbed/testbed';
+import type { Testbed } from './testbed/testbed';
+import { auditOf, statusOf } from './testbed/watching';
+
+let bed: Testbed;
+let dependent: TestDependent;
+beforeAll(async () => {
+  bed = await openTestbed({ stepTimeout: '3 seconds' });
+  dependent = await startDependent('shop');
+  await bed.startWorker();
+});
+afterAll(async () => {
+  await dependent.stop();
+  await bed.close();
+});
+
+const dry = (secret: string) => bed.rotate(secret, { dryRun: true });
+
+/** Secrets of a kind that differ in what there is to do. */
+const VARIANTS: [string, Kind, Record<string, unknown>][] = [
+  ...KINDS.map((kind): [string, Kind, Record<string, unknown>] => [`a(n) ${kind} secret`, kind, {}]),
+  ...KINDS.map((kind): [string, Kind, Record<string, unknown>] => [
+    `a(n) ${kind} secret with a dependent`,
+    kind,
+    { dependents: 1 },
+  ]),
+  ['a pair of logins with a grace period', 'alternating-users', { gracePeriod: '1 second' }],
+  ['a secret that a terminated rotation left a candidate of', 'single-user', { stale: true }],
+];
+
+test.each(VARIANTS)(
+  'a dry run for %s says exactly what the rotation then does, and touches nothing',
+  async (name, kind, variant) => {
+    const { stale, dependents, ...declaration } = variant;
+    const subject = await createSubject(bed, kind, name.replace(/\W/g, '-'), {
+      ...declaration,
+      ...(dependents !== undefined && { dependents: [dependent.declaration] }),
+    });
+    if (stale) await bed.secrets.putPending(subject.secret, await bed.secrets.value(subject.secret));
+    const before = await subject.situation();
+    const versions = await bed.secrets.versionIds(subject.secret);
+    const asked = dependent.asked;
+
+    const rehearsed = await dry(subject.secret);
+    expect(rehearsed).toMatchObject({
+      outcome: 'dry-run',
+      versions: { current: before.labels.current },
+      requestedBy: 'tester',
+    });
+    expect(await subject.situation()).toEqual(before);
+    expect((await bed.secrets.versionIds(subject.secret)).sort()).toEqual(versions.sort());
+    expect(dependent.asked).toBe(asked);
+    expect(await subject.opens()).toBe(true);
+    const done = new Set((await auditOf(bed.secrets.idOf(subject.secret))).map(({ what }) => what));
+    expect(
+      [...done].filter((what) => !['loadPlan', 'inspectSecret', 'confirmCurrentLogin', 'recordOutcome'].includes(what)),
+    ).toEqual([]);
+
+    const { outcome, steps } = await bed.rotate(subject.secret);
+    expect(outcome).toBe('rotated');
+    expect(rehearsed.steps).toEqual(steps);
+  },
+);
+
+test('a dry run says what is skipped and what lies ahead in its status, and shows no candidate', async () => {
+  const { secret } = await createSubject(bed, 'single-user', 'status');
+  const handle = await bed.start(secret, { dryRun: true });
+  await handle.result();
+  const { phase, outcome, versions, steps } = await statusOf(handle);
+  expect({ phase, outcome }).toEqual({ phase: 'finished', outcome: 'dry-run' });
+  expect(versions).toEqual({ current: (await bed.secrets.labels(secret)).current });
+  expect(steps.map(({ name, state }) => [name, state])).toEqual([
+    ['loadPlan', 'done'],
+    ['inspectSecret', 'done'],
+    ['settleLeftovers', 'skipped'],
+    ['confirmCurrentLogin', 'done'],
+    ['createCandidate', 'pending'],
+    ['setPassword', 'pending'],
+    ['loginWithCandidate', 'pending'],
+    ['promote', 'pending'],
+    ['deliver', 'skipped'],
+    ['verifyAsApplication', 'pending'],
+    ['proveOldPasswordRefused', 'pending'],
+  ]);
+});
+
+test('a dry run for an application secret that does not exist says that it would be created, and does not create it', async () => {
+  await bed.declare({ missing: { type: 'app-secret' } });
+  const rehearsed = await dry('missing');
+  expect(rehearsed).toMatchObject({ outcome: 'dry-run', versions: {} });
+  expect(rehearsed.steps).toContainEqual({
+    name: 'createCandidate',
+    summary: `create ${bed.secrets.idOf('missing')}, which does not exist yet`,
+  });
+  await expect(bed.secrets.labels('missing')).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+  expect(rehearsed.steps).toEqual((await bed.rotate('missing')).steps);
+});
+
+test('a dry run does not say what an operator wants to know of a grace period only afterwards', async () => {
+  const { secret } = await createSubject(bed, 'alternating-users', 'grace', { gracePeriod: '2 days' });
+  const summaries = (await dry(secret)).steps.map(({ summary }) => summary);
+  expect(summaries).toContain('let both logins work for 2 d');
+  expect(summaries).toContain('lock the old login');
+  const emergency = await bed.rotate(secret, { dryRun: true, emergency: true });
+  expect(emergency.steps.map(({ name }) => name)).toEqual(expect.arrayContaining(['lockOldLogin', 'endOldSessions']));
+  expect(emergency.steps.map(({ name }) => name)).not.toContain('gracePeriod');
+});
+
+describe('a dry run refuses what the rotation itself would refuse', () => {
+  /** Makes a secret that cannot be rotated. */
+  const CASES: [string, (secret: string) => Promise<unknown>][] = [
+    ['a secret that the catalog does not name', () => Promise.resolve()],
+    ['a database secret that does not exist', (secret) => declareDatabase(secret)],
+    [
+      'a database secret that is not JSON',
+      async (secret) => {
+        await bed.secrets.create(secret, 'not JSON');
+        await declareDatabase(secret);
+      },
+    ],
+    [
+      'a current password that no longer opens the database',
+      async (secret) => {
+        const { username } = await bed.databases.singleUser(secret);
+        await bed.databases.asSuperuser(`ALTER ROLE ${escapeIdentifier(username)} PASSWORD 'changed-by-hand'`);
+      },
+    ],
+    [
+      'a login that may not log in',
+      async (secret) => {
+        const { username } = await bed.databases.singleUser(secret);
+        await bed.databases.asSuperuser(`ALTER ROLE ${escapeIdentifier(username)} NOLOGIN`);
+      },
+    ],
+    ['a database that is down', (secret) => bed.databases.singleUser(secret, { fields: { port: 1 } })],
+    [
+      'a secret that is scheduled for deletion',
+      async (secret) => {
+        await bed.secrets.create(secret, 'about-to-be-deleted');
+        await bed.declare({ [secret]: { type: 'app-secret' } });
+        await bed.secretsManager.send(new DeleteSecretCommand({ SecretId: bed.secrets.idOf(secret) }));
+      },
+    ],
+  ];
+  const declareDatabase = (secret: string) => bed.declare({ [secret]: { type: 'database', strategy: 'single-user' } });
+
+  test.each(CASES)('%s', async (name, prepare) => {
+    const secret = `refused/${name.replaceAll(' ', '-')}`;
+    await prepare(secret);
+    const { type, details } = await failureOf(dry(secret));
+    const { step, cause } = details as RefusedDetails;
+    expect(type).toBe('RotationRefused');
+    expect(await failureOf(bed.rotate(secret))).toMatchObject({ type, details: { step, cause: { type: cause.type } } });
+  });
+});
