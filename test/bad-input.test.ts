@@ -1,4 +1,4 @@
-import { DeleteSecretCommand, RotateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { CreateSecretCommand, DeleteSecretCommand, RotateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { inLanes } from '../src/client/in-lanes';
 import { situationOf } from './testbed/situation';
@@ -129,7 +129,7 @@ const DATABASE_TEXTS: Case[] = [
   ),
   stored(
     'a JSON array',
-    '["postgres", "shop"]',
+    '["shop", "old-password"]',
     (current, id) => `version ${current} of ${id} is not a JSON object. It was left as it is.`,
   ),
   stored(
@@ -146,7 +146,7 @@ const DATABASE_TEXTS: Case[] = [
   stored('no engine', without('engine'), malformed('the field engine is missing or not a text')),
   stored('no host', without('host'), malformed('the field host is missing or not a text')),
   stored('no username', without('username'), malformed('the field username is missing or not a text')),
-  stored('no password', without('password'), malformed('the field password is missing or not a text')),
+  stored('a password that is null', having('password', null), malformed('the field password is missing or not a text')),
   stored('an empty password', having('password', ''), malformed('the field password is missing or not a text')),
   stored(
     'a username that is a number',
@@ -221,7 +221,7 @@ const DATABASES: Case[] = [
       return refusedAt(
         'confirmCurrentLogin',
         'CurrentCredentialRefused',
-        `AWSCURRENT of ${id} no longer opens its target: ${loginOf(username)} may not log in. There is no AWSPREVIOUS. Nothing was changed. Let the role log in again (ALTER ROLE … LOGIN), or store a login that may, then rotate again.`,
+        `AWSCURRENT of ${id} no longer opens its target: ${loginOf(username)} may not log in. There is no AWSPREVIOUS. Nothing was changed. Let the role log in (ALTER ROLE … LOGIN), or store a login that may, then rotate again.`,
         { roles: [username] },
       );
     },
@@ -307,8 +307,8 @@ const ADMINISTRATORS: Case[] = [
     what: 'an administrator whose secret does not exist',
     async arrange(secret) {
       const { username } = await bed.databases.singleUser(secret, { declaration: { adminSecret: 'no-admin' } });
-      return rolledBackAt(
-        'setPassword',
+      return refusedAt(
+        'confirmCurrentLogin',
         'SecretUnusable',
         `${bed.secrets.idOf('no-admin')} has no version labelled AWSCURRENT; nothing was changed.`,
         { roles: [username], opens: true },
@@ -321,8 +321,8 @@ const ADMINISTRATORS: Case[] = [
       const { username } = await bed.databases.alternatingUsers(secret);
       const admin = `${username}_admin`;
       await sql(`ALTER ROLE ${escapeIdentifier(admin)} PASSWORD 'changed-by-hand'`);
-      return rolledBackAt(
-        'prepareLogin',
+      return refusedAt(
+        'confirmCurrentLogin',
         'AdministratorRefused',
         `the administrator in ${id}-admin (${loginOf(admin)}) is refused. Correct that secret first.`,
         { roles: [username, `${username}_clone`], opens: true },
@@ -365,8 +365,8 @@ const ADMINISTRATORS: Case[] = [
       await sql(`ALTER ROLE ${escapeIdentifier(username)} SET default_transaction_read_only TO on`);
       return rolledBackAt(
         'setPassword',
-        'Unexpected',
-        `${server()} refuses to alter the password of the role (SQLSTATE 25006).`,
+        'PermissionDenied',
+        `${server()} lets "${username}" only read, so it cannot alter the password of the role (25006). If it is a standby, name the primary in the secret; otherwise name an adminSecret in the catalog.`,
         { roles: [username], opens: true },
       );
     },
@@ -549,6 +549,18 @@ const APPLICATIONS: Case[] = [
     },
   },
   {
+    what: 'a database secret that has no version yet',
+    async arrange(secret, id) {
+      await bed.secretsManager.send(new CreateSecretCommand({ Name: id }));
+      await bed.declare({ [secret]: databaseDeclaration });
+      return refusedAt(
+        'inspectSecret',
+        'SecretUnusable',
+        `${id} has no version labelled AWSCURRENT; store a credential there that works.`,
+      );
+    },
+  },
+  {
     what: 'a database secret that does not exist',
     async arrange(secret, id) {
       await bed.declare({ [secret]: databaseDeclaration });
@@ -589,6 +601,16 @@ test('a secret of 64 KiB is rotated when its new version still fits', async () =
   const rotated = await bed.secrets.value('just-fits');
   expect(rotated).toHaveLength(65_536);
   expect(JSON.parse(rotated)).toMatchObject({ pad });
+});
+
+test('an application secret that is empty gets its first value', async () => {
+  await bed.secretsManager.send(
+    new CreateSecretCommand({ Name: bed.secrets.idOf('empty'), Description: 'to be filled' }),
+  );
+  await bed.declare({ empty: { type: 'app-secret' } });
+  const { versions } = await bed.rotate('empty');
+  expect(await bed.secrets.labels('empty')).toEqual({ current: versions.current });
+  expect(await bed.secrets.value('empty')).toHaveLength(64);
 });
 
 test('an application secret may itself be 64 KiB long', async () => {

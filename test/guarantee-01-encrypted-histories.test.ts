@@ -42,10 +42,12 @@ beforeAll(async () => {
   held = await whatTemporalHolds();
 });
 afterAll(async () => {
-  await dependent.stop();
-  await closeClient();
-  await bed.close();
-  kms.destroy();
+  try {
+    await bed.close();
+  } finally {
+    await Promise.all([dependent.stop(), closeClient()]);
+    kms.destroy();
+  }
 });
 
 const start = (kind: Kind) =>

@@ -38,10 +38,9 @@ beforeAll(async () => {
   await collectPlaces();
   canaries = await collectCanaries();
   leaks = await leaksIn(Object.values(places).flat(), canaries);
-});
+}, 240_000);
 afterAll(async () => {
-  await bed.close();
-  await aws.stop();
+  await bed.close().finally(() => aws.stop());
 });
 
 /** Every value that a secret ever had, also in versions that were deleted, and what PostgreSQL stores in the place of each. */

@@ -12,7 +12,7 @@ let aws: FaultProxy;
 
 beforeAll(async () => {
   aws = await startFaultProxy(Number(new URL(process.env['AWS_ENDPOINT_URL'] ?? '').port));
-  bed = await openTestbed();
+  bed = await openTestbed({ rollbackTimeout: '8 seconds' });
   await bed.startWorker({ AWS_ENDPOINT_URL: `http://127.0.0.1:${aws.port}` });
 });
 afterAll(() => bed.close());

@@ -27,7 +27,7 @@ const NAMES: [what: string, name: string][] = [
   ['backslashes', 'back\\slash\\'],
   ['SQL', `x"; DROP ROLE postgres; --'`],
   ['a dollar sign and a percent sign', '$1 %s %I'],
-  ['a name that is a keyword', 'user'],
+  ['nothing but a keyword', 'user'],
 ];
 const LONGEST = `${'ü'.repeat(31)}x`;
 
@@ -171,6 +171,6 @@ test.each([
   ['nothing', 'search_path', '', `''`],
   ['a backslash', 'temp_tablespaces', '"a\\b"', ` E'a\\\\b'`],
   ['a list as no server keeps it', 'search_path', `x'; DROP ROLE y; --`, `''`],
-])('the setting with %s becomes literals', (_what, name, value, sql) => {
+])('a setting of %s becomes literals', (_what, name, value, sql) => {
   expect(settingValue(name, value)).toBe(sql);
 });

@@ -68,11 +68,13 @@ beforeAll(async () => {
   await bed.startWorker({ AWS_ENDPOINT_URL: `http://127.0.0.1:${awsTap.port}` });
   // One after another, so that every call on the wire belongs to one rotation.
   for (const kind of KINDS) await rotateInEveryWay(kind);
-});
+}, 240_000);
 afterAll(async () => {
-  await audit.close();
-  await bed.close();
-  await Promise.all([awsTap.stop(), postgresTap.stop(), dependent.stop()]);
+  try {
+    await bed.close();
+  } finally {
+    await Promise.all([audit.close(), awsTap.stop(), postgresTap.stop(), dependent.stop()]);
+  }
 });
 
 async function rotateInEveryWay(kind: Kind): Promise<void> {

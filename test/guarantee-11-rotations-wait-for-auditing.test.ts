@@ -44,9 +44,12 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await audit.close();
-  await bed.close();
-  await Promise.all([awsTap.stop(), postgresTap.stop(), dependent.stop(), auditServer.stop()]);
+  try {
+    await bed.close();
+  } finally {
+    await audit.close();
+    await Promise.all([awsTap.stop(), postgresTap.stop(), dependent.stop(), auditServer.stop()]);
+  }
 });
 
 interface Waiting {

@@ -40,11 +40,16 @@ async function stopWhileStepNeverEnds({ secrets, pauses, start, startWorker }: T
   return worker;
 }
 
+/** What stands in front of a server for one test; left open by a test that fails, it would keep jest from ending. */
+const inFront: { stop(): Promise<void> }[] = [];
+afterEach(() => Promise.all(inFront.splice(0).map((server) => server.stop())));
+
 const id = (secret: string) => bed.secrets.idOf(secret);
 
+/** With time to survive what a test does to its worker; the short time-outs are for secrets that are meant to fail. */
 async function appSecret(secret: string): Promise<void> {
   await bed.secrets.create(secret, `first-value-of-${secret}`);
-  await bed.declare({ [secret]: { type: 'app-secret' } });
+  await bed.declare({ [secret]: { type: 'app-secret', stepTimeout: '2 minutes', rollbackTimeout: '2 minutes' } });
 }
 
 /** A rotation that stands still in its step `promote`; the worker has done it and not yet said so. */
@@ -244,6 +249,7 @@ describe('a bad secret', () => {
 
   test('neither stops a worker nor holds up others, be it malformed or its target silent', async () => {
     const [worker, silent] = [await bed.startWorker(), await startWireTap(bed.databases.port)];
+    inFront.push(silent);
     silent.mode = 'silent';
     await bed.databases.singleUser('good');
     for (const [secret, text] of Object.entries(MALFORMED)) await bed.secrets.create(secret, text);
@@ -276,7 +282,6 @@ describe('a bad secret', () => {
     }
     expect((await health(worker, '/readyz')).status).toBe(200);
     expect(await bed.rotate('good')).toMatchObject({ outcome: 'rotated' });
-    await silent.stop();
     await worker.stop();
   });
 });
@@ -285,6 +290,7 @@ test('while Temporal does not answer a worker is alive and not ready; then it ca
   await appSecret('outage');
   const [, port = ''] = (process.env.TEMPORAL_ADDRESS ?? '').split(':');
   const proxy = await startFaultProxy(Number(port));
+  inFront.push(proxy);
   const worker = await bed.startWorker({ TEMPORAL_ADDRESS: `127.0.0.1:${proxy.port}` });
   const { handle, goOn } = await rotationWithStepUnderWay('outage');
   await proxy.refuse();
@@ -303,25 +309,21 @@ test('while Temporal does not answer a worker is alive and not ready; then it ca
   await until('it is ready again', async () => (await health(worker, '/readyz')).status === 200);
   expect(await handle.result()).toMatchObject({ outcome: 'rotated' });
   await worker.stop();
-  await proxy.stop();
 });
 
 test('two workers share the work', async () => {
   const workers = [await bed.startWorker(), await bed.startWorker()];
   const secrets = Array.from({ length: 10 }, (_, n) => `shared-${n}`);
   for (const secret of secrets) await appSecret(secret);
-  const seen = new Set<string>();
+  const seen = new Set<number>();
   await until('both have worked', async () => {
     const handles = await Promise.all(secrets.map((secret) => bed.start(secret)));
     for (const handle of handles) {
       expect(await handle.result()).toMatchObject({ outcome: 'rotated' });
-      seen.add((await workersOf(handle)).last);
+      seen.add(Number.parseInt((await workersOf(handle)).last, 10));
     }
-    return seen.size === 2;
+    return workers.every(({ pid }) => seen.has(pid));
   });
-  expect([...seen].map((identity) => Number.parseInt(identity, 10)).sort()).toEqual(
-    workers.map(({ pid }) => pid).sort(),
-  );
   await Promise.all(workers.map((worker) => worker.stop()));
 });
 

@@ -50,7 +50,7 @@ test('the window of a single-user rotation, in which AWSCURRENT does not open th
   const database = await bed.databases.singleUser('app');
   const windows: number[] = [];
   for (let n = 0; n < 6; n += 1) {
-    windows.push(await watchLoginWindow(bed, database, bed.rotate(database.secret)));
+    windows.push(await watchLoginWindow(bed, database, () => bed.rotate(database.secret)));
   }
   for (const window of windows) {
     expect(window).toBeGreaterThan(0);

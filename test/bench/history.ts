@@ -71,7 +71,7 @@ const isLocalActivity = ({ markerRecordedEventAttributes }: HistoryEvent) =>
  * Queries are not in a history; the rotations measured here are not asked for their status. Nor are heartbeats; here no activity
  * takes long enough for one.
  */
-export function actionsIn(events: HistoryEvent[]): Actions {
+function actionsIn(events: HistoryEvent[]): Actions {
   const count = (attributes: keyof HistoryEvent) => events.filter((event) => event[attributes]).length;
   const tasksWithLocalActivities = events
     .filter(isLocalActivity)

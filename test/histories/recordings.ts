@@ -142,7 +142,7 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       return run(secret, { emergency: true });
     },
     'alternating-users-with-a-session-that-stays': async () => {
-      const secret = await subject('alternating-users', 'session', { gracePeriod: '0 s', stepTimeout: '2 seconds' });
+      const secret = await subject('alternating-users', 'session', { gracePeriod: '0 s', stepTimeout: '5 seconds' });
       const { username: user, password, dbname: database } = JSON.parse(await bed.secrets.value(secret)) as Login;
       const session = new Client({ host: bed.databases.host, port: bed.databases.port, user, password, database });
       await session.connect();

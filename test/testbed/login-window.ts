@@ -10,29 +10,31 @@ import type { Testbed } from './testbed';
 export async function watchLoginWindow(
   bed: Testbed,
   { secret }: TestDatabase,
-  rotation: Promise<unknown>,
+  rotate: () => Promise<unknown>,
 ): Promise<number> {
   const { current: versionId = '' } = await bed.secrets.labels(secret);
+  const old = await bed.secrets.valueOfVersion(secret, versionId);
   let over = false;
-  const ended = rotation.finally(() => (over = true));
 
   async function lastOpened(): Promise<number> {
-    for (let last = NaN; ;) {
-      const lookedAt = performance.now();
+    let last = performance.now();
+    for (;;) {
+      const [lookedAt, tooLate] = [performance.now(), over];
       if (!(await bed.databases.opens(secret, { versionId }))) return last;
-      if (over) throw new Error('the old version opens the database after the rotation');
+      if (tooLate) throw new Error('the old version opens the database after the rotation');
       last = lookedAt;
     }
   }
 
   async function firstReplaced(): Promise<number> {
-    const old = await bed.secrets.valueOfVersion(secret, versionId);
-    while ((await bed.secrets.value(secret)) === old) {
-      if (over) throw new Error('AWSCURRENT is the old version after the rotation');
+    for (;;) {
+      const tooLate = over;
+      if ((await bed.secrets.value(secret)) !== old) return performance.now();
+      if (tooLate) throw new Error('AWSCURRENT is the old version after the rotation');
     }
-    return performance.now();
   }
 
-  const [opened, replaced] = await Promise.all([lastOpened(), firstReplaced(), ended]);
+  const rotation = rotate().finally(() => (over = true));
+  const [opened, replaced] = await Promise.all([lastOpened(), firstReplaced(), rotation]);
   return replaced - opened;
 }

@@ -6,7 +6,7 @@ import type { TappedConnection, WireTap } from './wire-tap';
 const AUTHENTICATION_OK = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0]);
 
 /** How a server answers a login without TLS: SQLSTATE 28P01 is a wrong password, 28000 a role that may not log in. */
-export function loginAnswer(answer: Buffer): 'opened' | 'refused' | undefined {
+function loginAnswer(answer: Buffer): 'opened' | 'refused' | undefined {
   if (answer.includes(AUTHENTICATION_OK)) return 'opened';
   return answer.includes('C28P01\0') || answer.includes('C28000\0') ? 'refused' : undefined;
 }

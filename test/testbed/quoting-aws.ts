@@ -26,7 +26,10 @@ export const QUOTING = {
   /** An error that the client knows, with the request in its message. */
   knownError: ({ body }: SeenCall) => awsError('InvalidParameterException', `Bad request: ${JSON.stringify(body)}`),
   /** One whose very type is the value. */
-  unknownError: ({ body }: SeenCall) => awsError(body.SecretString ?? 'Nothing', `unknown: ${body.SecretString}`),
+  unknownError: ({ body }: SeenCall) => {
+    const { password } = JSON.parse(body.SecretString ?? '{}') as { password?: string };
+    return awsError(password ?? '', `unknown: ${body.SecretString}`);
+  },
   /** A page of a gateway that shows what it could not pass on. */
   page: ({ body }: SeenCall) => ({ status: 502, body: `<h1>Bad gateway</h1><pre>${JSON.stringify(body)}</pre>` }),
   /** The right answer, cut off: parsers quote what they cannot read. */

@@ -54,6 +54,11 @@ const LABEL_READ_PAUSE_MS = 500;
 const ADMIN_ATTEMPTS = 3;
 const ADMIN_PAUSE_MS = 5_000;
 
+const REMEDY = {
+  refused: "Store the password that works, or set the role's password to the stored one",
+  locked: 'Let the role log in (ALTER ROLE … LOGIN), or store a login that may',
+} as const;
+
 const SHOWN: Record<ProbeResult, string> = {
   opened: 'opens it',
   refused: 'is refused',
@@ -104,17 +109,20 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
     );
 
   return {
-    /** Refuses a secret that does not open its target before anything is changed. */
+    /** Refuses a secret that does not open its target, or whose administrator is not let in, before anything is changed. */
     async confirmCurrentLogin(input: ConfirmCurrentLoginInput): Promise<void> {
       const { login, probe } = await probeVersion(input, input.versionId);
-      if (probe === 'opened') return;
+      if (probe === 'opened') {
+        if (input.target.adminSecretId) await asAdmin(input.target, () => Promise.resolve());
+        return;
+      }
       const previous =
         input.previousVersionId === undefined
           ? 'There is no AWSPREVIOUS'
           : `AWSPREVIOUS ${SHOWN[(await probeVersion(input, input.previousVersionId)).probe]}`;
       throw failure(
         Cause.CurrentCredentialRefused,
-        `AWSCURRENT of ${input.secretId} no longer opens its target: ${describe(login)} ${SHOWN[probe]} (a wrong password or no such role). ${previous}. Nothing was changed. Store the password that works, or set the role's password to the stored one, then rotate again.`,
+        `AWSCURRENT of ${input.secretId} no longer opens its target: ${describe(login)} ${SHOWN[probe]}${probe === 'refused' ? ' (a wrong password or no such role)' : ''}. ${previous}. Nothing was changed. ${REMEDY[probe]}, then rotate again.`,
       );
     },
 

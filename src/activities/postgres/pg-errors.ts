@@ -85,6 +85,12 @@ export function statementFailure(error: unknown, operation: string, login: Postg
       `${server} does not let "${login.username}" ${operation}. Name an adminSecret in the catalog whose login has CREATEROLE and ADMIN OPTION on the roles concerned.`,
     );
   }
+  if (code === '25006') {
+    return failure(
+      Cause.PermissionDenied,
+      `${server} lets "${login.username}" only read, so it cannot ${operation} (25006). If it is a standby, name the primary in the secret; otherwise name an adminSecret in the catalog.`,
+    );
+  }
   if (code === '42704') {
     return failure(Cause.SecretUnusable, `${server} cannot ${operation}: a role that is named does not exist.`);
   }

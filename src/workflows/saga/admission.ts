@@ -48,7 +48,8 @@ function checkInput(input: RotationInput): void {
       Cause.BadInput,
       `${why}; nothing was started. Expected for example {"environment": "dev", "secret": "database/app"}.`,
     );
-  if (typeof input !== 'object' || input === null) throw bad('the input is not one JSON object');
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    throw bad('the input is not one JSON object');
   const unknown = Object.keys(input).find((key) => ![...TEXTS, ...FLAGS].some((known) => known === key));
   if (unknown !== undefined) throw bad(`the input has an unknown field ${unknown}`);
   for (const name of TEXTS) {
