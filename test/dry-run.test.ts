@@ -25,9 +25,9 @@ const dry = (secret: string) => bed.rotate(secret, { dryRun: true });
 
 /** Secrets of a kind that differ in what there is to do. */
 const VARIANTS: [string, Kind, Record<string, unknown>][] = [
-  ...KINDS.map((kind): [string, Kind, Record<string, unknown>] => [`a(n) ${kind} secret`, kind, {}]),
+  ...KINDS.map((kind): [string, Kind, Record<string, unknown>] => [`type ${kind}`, kind, {}]),
   ...KINDS.map((kind): [string, Kind, Record<string, unknown>] => [
-    `a(n) ${kind} secret with a dependent`,
+    `type ${kind} with a dependent`,
     kind,
     { dependents: 1 },
   ]),
@@ -103,7 +103,7 @@ test('a dry run for an application secret that does not exist says that it would
   expect(rehearsed.steps).toEqual((await bed.rotate('missing')).steps);
 });
 
-test('a dry run does not say what an operator wants to know of a grace period only afterwards', async () => {
+test('a dry run says how long the grace period would be, and that an emergency has none', async () => {
   const { secret } = await createSubject(bed, 'alternating-users', 'grace', { gracePeriod: '2 days' });
   const summaries = (await dry(secret)).steps.map(({ summary }) => summary);
   expect(summaries).toContain('let both logins work for 2 d');

@@ -81,7 +81,7 @@ const UNDONE: Record<Kind, (id: string, before: string) => string[]> = {
 };
 
 test.each(KINDS)(
-  'a(n) %s rotation whose dependent stays sick is undone in reverse order, the delivery after what it passes on',
+  'a rotation of type %s whose dependent stays sick is undone in reverse order, the delivery after what it passes on',
   async (kind) => {
     const doomed = await startDoomed(kind, 'order');
     const id = bed.secrets.idOf(doomed.secret);

@@ -127,7 +127,7 @@ async function request(
   return { value };
 }
 
-describe.each(SCENARIOS)('a rotation of a(n) $kind secret that is aborted by $way at $step', (scenario) => {
+describe.each(SCENARIOS)('a rotation of type $kind that is aborted by $way at $step', (scenario) => {
   const the = () => {
     if (failed.has(scenario)) throw failed.get(scenario);
     return ended.get(scenario) as Ended;

@@ -398,7 +398,7 @@ describe('the front door rotate', () => {
     ['app-secret', 'rotateAppSecret'],
     ['single-user', 'rotateDatabaseCredential'],
     ['alternating-users', 'rotateDatabaseCredential'],
-  ] as const)('rotates a(n) %s secret with %s, under its own ID, and passes the result on', async (kind, type) => {
+  ] as const)('rotates a secret of type %s with %s, under its own ID, and passes the result on', async (kind, type) => {
     const { secret } = await createSubject(bed, kind, `front-door/${kind}`);
     const result = await (await open(secret, { reason: 'weekly' })).result();
     const rotation = rotationOf(secret);

@@ -27,7 +27,7 @@ async function rotated(kind: Kind, secret: string, declaration = {}): Promise<Su
   return subject;
 }
 
-describe.each(KINDS)('going back after a rotation of a(n) %s secret', (kind) => {
+describe.each(KINDS)('going back after a rotation of type %s', (kind) => {
   test('makes AWSPREVIOUS current again, in Secrets Manager and in the target, and sees the dependents healthy', async () => {
     const { secret, opens } = await rotated(kind, `back/${kind}`);
     const before = await bed.secrets.labels(secret);
@@ -134,7 +134,7 @@ test('going back to a login that was locked at the end of its grace period unloc
 describe('going back is refused', () => {
   const refusal = async (secret: string) => failureOf((await startBack(secret)).result());
 
-  test.each(KINDS)('for a(n) %s secret without AWSPREVIOUS', async (kind) => {
+  test.each(KINDS)('for a secret of type %s without AWSPREVIOUS', async (kind) => {
     const subject = await createSubject(bed, kind, `never-rotated/${kind}`);
     const before = await subject.situation();
     const id = bed.secrets.idOf(subject.secret);

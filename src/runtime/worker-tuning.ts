@@ -37,10 +37,9 @@ export function workerTuning(config: WorkerConfig): Partial<WorkerOptions> {
     stickyQueueScheduleToStartTimeout: '3 seconds',
 
     // Cancellation and the end of an activity's time reach it in the answers to its heartbeats: an abort must not wait
-    // for the default 60 s. The shorter this is, the sooner may a worker that sends none be taken for dead. Steps that are
-    // done within a second, which is nearly all of them, send none.
-    maxHeartbeatThrottleInterval: '1 second',
-    defaultHeartbeatThrottleInterval: '1 second',
+    // for the default 60 s.
+    maxHeartbeatThrottleInterval: '5 seconds',
+    defaultHeartbeatThrottleInterval: '5 seconds',
 
     // Would run workflows without their time limit and without their sandbox's thread, also when TEMPORAL_DEBUG is set
     // by accident.

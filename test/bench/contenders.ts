@@ -11,7 +11,7 @@ export const CONTENDERS = ['rotation', 'floor', 'sample'] as const satisfies rea
 export const NAMES: Record<Contender, string> = {
   rotation: 'a rotation by Keyturn',
   floor: 'the floor: the same calls, made directly',
-  sample: 'the calls that AWS’s sample makes, made directly',
+  sample: "the calls that AWS's sample makes, made directly",
 };
 
 /** One rotation of the n-th secret of a contender. @returns the calls that were made directly. */

@@ -48,7 +48,7 @@ export function reportText(measured: Measurements): string {
     section('Many at once: rotations per second, each on its own secret and login', throughput(measured.throughput)),
     section('What one rotation costs the Temporal server', footprints(measured.footprints)),
     section(
-      'The worker’s resident memory, in MiB',
+      "The worker's resident memory, in MiB",
       table([
         ['idle', '100 rotations at once', 'after'],
         [one(measured.memory.idle), one(measured.memory.underLoad), one(measured.memory.after)],
@@ -68,13 +68,13 @@ function section(title: string, body: string): string {
 function calls({ steps, secretsManager, logins, statements, auditRecords }: RotationCalls): string {
   return [
     table(steps.map((step) => [step.step, step.calls.join(', ')])),
-    `${secretsManager} to Secrets Manager, ${logins} logins and ${statements} statement to PostgreSQL; ${auditRecords} audit records besides`,
+    `${secretsManager} to Secrets Manager, ${logins} logins and ${statements} statements to PostgreSQL; ${auditRecords} audit records besides`,
   ].join('\n');
 }
 
 function throughput(measured: Throughput[]): string {
   return table([
-    ['at once', ...CONTENDERS.map((contender) => NAMES[contender]), 'Keyturn ÷ floor', 'Keyturn ÷ sample’s calls'],
+    ['at once', ...CONTENDERS.map((contender) => NAMES[contender]), 'Keyturn ÷ floor', "Keyturn ÷ sample's calls"],
     ...measured.map(({ atOnce, perSecond }) => [
       `${atOnce}`,
       ...CONTENDERS.map((contender) => one(perSecond[contender])),

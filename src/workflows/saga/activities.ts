@@ -46,10 +46,10 @@ export interface StepActivities {
 }
 
 /**
- * A killed worker is noticed this long after its last heartbeat, of which the server gets one a second or so (worker-tuning.ts): that
- * must be later than PostgreSQL gives up on the statement that the worker left behind, and leaves a stalled worker five seconds.
+ * A killed worker is noticed this long after its last heartbeat. Less would gain little: for ten seconds after its last poll the server
+ * takes a worker for alive, and offers it the rotation's next workflow task first.
  */
-const HEARTBEAT_TIMEOUT_MS = 6_500;
+const HEARTBEAT_TIMEOUT_MS = 10_000;
 const ATTEMPT_MS = 60_000;
 /** A local attempt holds the workflow's task, and with it the answer to `status`; longer than a refused connection it may not take. */
 const LOCAL_ATTEMPT_MS = 8_000;
