@@ -2,8 +2,11 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Client } from '@temporalio/client';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { Worker } from '@temporalio/worker';
+import { IAMClient } from '@aws-sdk/client-iam';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { createActivities } from './activities';
 import { createPostgresAuditLog } from './activities/audit/postgres-audit-log';
+import { createApiKeyProviders } from './activities/api-keys/providers';
 import { createActivityBoundary } from './activities/boundary/interceptor';
 import { createPostgresServers } from './activities/postgres/server';
 import { createSecretStore } from './activities/secrets-manager/store';
@@ -15,6 +18,7 @@ import { connectWorker } from './runtime/connect-worker';
 import { startHealthServer } from './runtime/health';
 import type { Logger } from './runtime/logging';
 import { createLogger } from './runtime/logging';
+import { createLogNotifier } from './runtime/log-notifier';
 import { openPayloadEncryption } from './runtime/payload-encryption';
 import { guardProcess } from './runtime/process-guards';
 import type { WorkerParts } from './runtime/readiness';
@@ -81,6 +85,12 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   opened.push(() => connection.close());
   const secretsManager = new SecretsManagerClient(AWS_CLIENT_OPTIONS);
   opened.push(() => secretsManager.destroy());
+  // CreateAccessKey has no token: repeated by the SDK, it would make a second key.
+  const iam = new IAMClient({ ...AWS_CLIENT_OPTIONS, maxAttempts: 1 });
+  opened.push(() => iam.destroy());
+  const sqs = new SQSClient(AWS_CLIENT_OPTIONS);
+  opened.push(() => sqs.destroy());
+  const secrets = createSecretStore(secretsManager);
   const audit = createPostgresAuditLog(config.auditDatabaseUrl);
   opened.push(() => audit.close());
 
@@ -93,8 +103,10 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
     dataConverter,
     activities: createActivities({
       catalog: createCatalogSource(config.catalogPath),
-      secrets: createSecretStore(secretsManager),
+      secrets,
       postgres: createPostgresServers(),
+      apiKeys: createApiKeyProviders({ secrets, iam, sqs, stsOptions: AWS_CLIENT_OPTIONS }),
+      notifier: createLogNotifier(logger),
       rotations: new Client({ connection, namespace, dataConverter }).workflow,
     }),
     interceptors: { activity: [...activityInterceptors, createActivityBoundary({ audit })] },

@@ -165,7 +165,7 @@ const DATABASE_TEXTS: Case[] = [
     'a number that cannot be kept exactly',
     `{"id": 12345678901234567890, ${JSON.stringify(VALID).slice(1)}`,
     (current, id) =>
-      `version ${current} of ${id} holds a number in the field id that is too large to be kept exactly. It was left as it is. Store the number as text.`,
+      `version ${current} of ${id} holds a number in the field id that cannot be kept exactly. It was left as it is. Store the number as text.`,
   ),
 ];
 
@@ -502,7 +502,7 @@ const APPLICATIONS: Case[] = [
       rolledBackAt(
         'createCandidate',
         'SecretUnusable',
-        `the current version of ${id} holds a number in the field nested that is too large to be kept exactly. It was left as it is. Store the number as text.`,
+        `the current version of ${id} holds a number in the field nested that cannot be kept exactly. It was left as it is. Store the number as text.`,
       ),
   ),
   application(
@@ -756,10 +756,10 @@ describe('an input', () => {
       "the input's gracePeriod is not a duration such as '7 days'",
     ],
     [
-      'whose gracePeriod is longer than a month',
-      [{ ...named, gracePeriod: '31 days' }],
+      'whose gracePeriod is longer than a year',
+      [{ ...named, gracePeriod: '366 days' }],
       'dev/app',
-      "the input's gracePeriod is longer than 30 days",
+      "the input's gracePeriod is longer than 365 days",
     ],
   ])('%s is refused by every workflow at once', async (_name, args, id, why) => {
     for (const type of WORKFLOWS) {

@@ -222,20 +222,26 @@ describe('the audit record of an activity', () => {
     });
   });
 
-  test('of an operator act is one record, with the act and its answer', async () => {
+  test("of operators' acts is one record each, with the act and its answer", async () => {
     const audit = memoryAudit();
-    const { recordOperatorAct } = createAuditActivities();
-    const recorder = environment(audit, { activityType: 'recordOperatorAct', isLocal: true });
-    await recorder.run(recordOperatorAct, { ...INPUT, act: 'abort', accepted: true });
-    await recorder.run(recordOperatorAct, {
+    const { recordOperatorActs } = createAuditActivities();
+    const recorder = environment(audit, { activityType: 'recordOperatorActs', isLocal: true });
+    const at = '2030-01-01T00:00:00.000Z';
+    await recorder.run(recordOperatorActs, {
       ...INPUT,
-      requestedBy: undefined,
-      act: 'abort',
-      accepted: false,
-      refused: 'too late',
+      acts: [
+        { request: 'extendGracePeriod' as const, at, requestedBy: 'grace', reason: 'a holiday' },
+        { request: 'abort' as const, at, refused: 'too late' },
+      ],
     });
     expect(audit.entries).toMatchObject([
-      { who: 'ada', what: 'abort', outcome: 'accepted', activity: { type: 'recordOperatorAct' } },
+      {
+        who: 'grace',
+        what: 'extendGracePeriod',
+        reason: 'a holiday',
+        outcome: 'accepted',
+        activity: { type: 'recordOperatorActs' },
+      },
       { who: 'unknown', what: 'abort', outcome: 'refused', input: { refused: 'too late' } },
     ]);
   });
@@ -276,9 +282,10 @@ describe('when the audit log is down', () => {
   test('an operator act waits too', async () => {
     const audit = memoryAudit();
     audit.down = true;
-    const { recordOperatorAct } = createAuditActivities();
-    const recorder = environment(audit, { activityType: 'recordOperatorAct' });
-    const error = await thrownBy(() => recorder.run(recordOperatorAct, { ...INPUT, act: 'abort', accepted: true }));
+    const { recordOperatorActs } = createAuditActivities();
+    const recorder = environment(audit, { activityType: 'recordOperatorActs' });
+    const acts = [{ request: 'abort' as const, at: '2030-01-01T00:00:00.000Z' }];
+    const error = await thrownBy(() => recorder.run(recordOperatorActs, { ...INPUT, acts }));
     expect(error).toMatchObject({ type: Cause.AuditUnavailable });
   });
 });

@@ -1,55 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { loadCatalog } from '../src/catalog';
-
-let folder: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'keyturn-catalog-'));
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-/** Stands in the catalogs below where the mistake is to be shown. */
-const MARK = '▸';
-
-/** A catalog whose environment dev has this secret. */
-function dev(secret: string): string {
-  return `environments:\n  dev:\n    secrets:\n      ${secret}\n`;
-}
-
-/** The lines that the operator sees of a catalog with mistakes, without the heading and the folder. */
-async function seen(text: string | Buffer): Promise<string[]> {
-  const file = join(folder, 'keyturn.yaml');
-  await writeFile(file, text);
-  const message = await loadCatalog(file).then(
-    () => 'no mistake',
-    (error: Error) => error.message,
-  );
-  return message.replaceAll(`${folder}/`, '').split('\n').slice(1);
-}
-
-/** The places of the marks as `line:column`, and the text without them. */
-function unmark(marked: string): { text: string; places: string[] } {
-  const parts = marked.split(MARK);
-  const places = parts.slice(1).map((_, index) => {
-    const lines = parts
-      .slice(0, index + 1)
-      .join('')
-      .split('\n');
-    return `${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
-  });
-  return { text: parts.join(''), places };
-}
-
-function shown([title, marked, ...messages]: [title: string, marked: string, ...messages: string[]]): void {
-  test(title, async () => {
-    const { text, places } = unmark(marked);
-    expect(await seen(text)).toEqual(
-      messages.map((message, index) => `keyturn.yaml:${places[index] ?? places[0]}${message}`),
-    );
-  });
-}
+import { dev, seen, shown, type Mistake } from './testbed/catalog-mistakes';
 
 const APP = 'type: app-secret';
 const SINGLE = 'type: database, strategy: single-user';
@@ -61,7 +10,7 @@ describe('a file that is no YAML for a catalog is shown with the place and what 
   const bomb = Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join()}]`).join(
     '\n',
   );
-  const mistakes: Parameters<typeof shown>[0][] = [
+  const mistakes: Mistake[] = [
     ['an empty file', '▸', empty],
     ['a file of comments', '▸# nothing\n', empty],
     ['a list', '▸- environments', ': must be a mapping, not a list'],
@@ -110,7 +59,7 @@ describe('a file that is no YAML for a catalog is shown with the place and what 
 describe('a mistake in what every secret has is shown with its place and what to do:', () => {
   const here = ' environments.dev.secrets.a';
   const longName = 'n'.repeat(509);
-  const mistakes: Parameters<typeof shown>[0][] = [
+  const mistakes: Mistake[] = [
     ['no environments', '▸{}', ' environments: is missing: the environments, by their names'],
     [
       'an unknown key',
@@ -131,6 +80,11 @@ describe('a mistake in what every secret has is shown with its place and what to
       'a key of another type',
       dev(`a: {${APP}, ▸sslmode: disable}`),
       `${here}.sslmode: is no key of an app secret, only of other types of secret`,
+    ],
+    [
+      'a key of another type, in a secret that is called like a kind of dependent',
+      dev(`http: {${APP}, ▸sslmode: disable}`),
+      ' environments.dev.secrets.http.sslmode: is no key of an app secret, only of other types of secret',
     ],
     [
       'an environment without secrets',
@@ -157,16 +111,16 @@ describe('a mistake in what every secret has is shown with its place and what to
       dev(`▸${longName}: {${APP}}`),
       ` environments.dev.secrets["${longName.slice(0, 60)}…"]: the environment, a slash and the name are 513 characters: Secrets Manager allows 512`,
     ],
-    ['no type', dev('▸a: {}'), `${here}.type: is missing: one of app-secret, database`],
+    ['no type', dev('▸a: {}'), `${here}.type: is missing: one of app-secret, database, api-key`],
     [
       'an unknown type',
       dev('a: {type: ▸databse}'),
-      `${here}.type: "databse" is none of app-secret, database; did you mean database?`,
+      `${here}.type: "databse" is none of app-secret, database, api-key; did you mean database?`,
     ],
     [
       'a type that is no text',
       dev('a: {type: ▸3}'),
-      `${here}.type: must be one of app-secret, database, not the number 3`,
+      `${here}.type: must be one of app-secret, database, api-key, not the number 3`,
     ],
     [
       'no duration',
@@ -255,7 +209,7 @@ describe('a mistake in what database secrets have is shown with its place and wh
   const here = ' environments.dev.secrets.a';
   const mayDropTls =
     'is refused because it may drop TLS silently: write verify-full, or disable where TLS is really not wanted';
-  const mistakes: Parameters<typeof shown>[0][] = [
+  const mistakes: Mistake[] = [
     ['no strategy', dev('▸a: {type: database}'), `${here}.strategy: is missing: one of single-user, alternating-users`],
     [
       'an unknown strategy',

@@ -43,7 +43,7 @@ async function seen(loading: Promise<unknown>): Promise<string[]> {
 }
 
 describe('the sample catalog', () => {
-  const names = ['jwt-secret', 'encryption-key', 'session-secret', 'database/app', 'database/orders'];
+  const names = ['jwt-secret', 'encryption-key', 'session-secret', 'database/app', 'database/orders', 'api/payments'];
 
   test('declares the secrets of the lab', async () => {
     const catalog = await loadCatalog(SAMPLE);
@@ -81,6 +81,19 @@ describe('the sample catalog', () => {
       sslMode: 'verify-full',
       sslRootCert: join(folder, 'certificates/rds-global-bundle.pem'),
     });
+    expect(catalog.plan('production', 'billing/aws')).toMatchObject({
+      provider: { name: 'aws-iam', userName: 'billing-exporter' },
+      gracePeriodMs: 7 * DAY_MS,
+      phaseIn: [{ percent: 10 }, { percent: 50 }, { afterMs: 6 * DAY_MS, percent: 100 }],
+    });
+    expect(catalog.plan('production', 'payments/acme')).toMatchObject({
+      provider: {
+        name: 'http',
+        adminSecretId: 'production/payments/acme-admin',
+        create: { body: '{"name":"{{label}}","scopes":["payments"]}' },
+      },
+    });
+    expect(catalog.plan('production', 'marketplace/amazon')).toMatchObject({ provider: { name: 'amazon-sp-api' } });
   });
 
   test('has the JSON Schema that the catalog schema makes; after a change: npm run build && node dist/src/catalog/write-json-schema.js', () => {
@@ -165,7 +178,7 @@ describe('an unknown secret', () => {
     [
       'dev',
       'constructor',
-      'keyturn.yaml declares no secret "constructor" in the environment dev; it has jwt-secret, encryption-key, session-secret, database/app, database/orders',
+      'keyturn.yaml declares no secret "constructor" in the environment dev; it has jwt-secret, encryption-key, session-secret, database/app, database/orders, api/payments',
     ],
     ['prod', 'x', 'keyturn.yaml declares no environment "prod"; it has dev'],
     ['devv', 'x', 'keyturn.yaml declares no environment "devv"; did you mean dev?'],
@@ -211,7 +224,7 @@ test('all mistakes are in the error, and the first 20 in its message, in the ord
     line: 33,
     column: 7,
     path: 'environments.dev.secrets.s29.type',
-    message: 'is missing: one of app-secret, database',
+    message: 'is missing: one of app-secret, database, api-key',
   });
   const lines = error.message.split('\n');
   expect(lines).toHaveLength(22);

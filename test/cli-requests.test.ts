@@ -191,13 +191,39 @@ describe('a grace period', () => {
       stdout: `${id(secret)}: the grace period is longer now\nGrace period until ${new Date(end + 2 * HOUR_MS).toISOString()}.\nFollow it: keyturn status ${id(secret)} --follow\n`,
     });
     const until = new Date(end + 5 * HOUR_MS).toISOString();
-    expect(await cli.json(['extend', id(secret), '--until', until])).toMatchObject({
+    expect(await cli.json(['extend', id(secret), '--until', until, '--reason', 'a release is due'])).toMatchObject({
       code: 0,
       result: { graceEndsAt: until },
     });
     expect(await endsAt()).toBe(Date.parse(until));
     const { stdout } = await cli.run(['status', id(secret)]);
-    expect(stdout).toContain(`Phase: grace-period\nGrace period until ${until}\n`);
+    expect(stdout).toMatch(
+      new RegExp(
+        `^Phase: grace-period\nGrace period until ${until} \\(5 h 5\\d min left\\)\nCan be moved to \\S+Z at the latest$`,
+        'm',
+      ),
+    );
+    expect(stdout).toMatch(/^\d{4}-\S+Z extendGracePeriod by tester \(a release is due\)$/m);
+    for (const command of ["extend \\S+ --by '3 days'", 'end-grace \\S+', "abort \\S+ --reason '...'"]) {
+      expect(stdout).toMatch(new RegExp(`^[\\w :]+: +keyturn ${command}$`, 'm'));
+    }
+    expect(stdout).not.toContain('phase-in');
+    const { result } = await cli.json<{ graceLeftMs: number; canType: { command: string }[] }>(['status', id(secret)]);
+    expect(result.graceLeftMs).toBeGreaterThan(5.9 * HOUR_MS);
+    expect(result.canType).toContainEqual({
+      what: 'End it: lock the old login now',
+      command: `keyturn end-grace ${id(secret)}`,
+    });
+    const second = await cli.run(['rotate', id(secret)]);
+    expect(second.code).toBe(3);
+    expect(second.stderr).toContain(
+      `at step gracePeriod (grace-period).\nNothing was started.\nGrace period until ${until}`,
+    );
+    expect(second.stderr).toContain(`keyturn end-grace ${id(secret)}\n`);
+    expect(await cli.json(['phase-in', id(secret), '50'])).toMatchObject({
+      code: 3,
+      error: { type: 'NotInGracePeriod' },
+    });
     expect(await bed.databases.opens(secret, { versionId: old })).toBe(true);
 
     const ended = await cli.run(['end-grace', id(secret), '--reason', 'everyone has moved']);
@@ -213,7 +239,7 @@ describe('a grace period', () => {
     const earlier = new Date(end - HOUR_MS / 2).toISOString();
     for (const [argv, why] of [
       [['--until', earlier], 'would not be longer'],
-      [['--by', '31 days'], 'more than 30 days ahead'],
+      [['--by', '31 days'], 'it can last until '],
     ] as const) {
       const refused = await cli.json(['extend', id(secret), ...argv]);
       expect(refused).toMatchObject({ code: 3, error: { type: 'BadRequest' } });
@@ -242,6 +268,23 @@ describe('a grace period', () => {
   });
 });
 
+test('a rotation that is waited for says that it is in its grace period, what can be typed, and goes on after Ctrl-C', async () => {
+  const { secret } = await createSubject(bed, 'alternating-users', 'waited-for', { gracePeriod: '1 hour' });
+  const command = cli.start(['rotate', id(secret)]);
+  const said = await until('the grace period is announced', () =>
+    Promise.resolve(command.stderr().includes('keyturn end-grace') && command.stderr()),
+  );
+  expect(said).toMatch(/: grace period until \d{4}-\S+Z \(59 min 5\d s left\); can be moved to \S+Z at the latest\n/);
+  expect(said).toContain('Ctrl-C stops waiting; the rotation goes on.\n');
+  command.interrupt();
+  const { code, stderr } = await command.ended;
+  expect(code).toBe(130);
+  expect(stderr).toContain(`Error: Stopped waiting. The rotation of ${id(secret)} goes on.\nFollow it: `);
+  expect(stderr.slice(stderr.indexOf('Stopped waiting'))).toContain(`keyturn extend ${id(secret)} --by '3 days'`);
+  expect(await cli.run(['end-grace', id(secret)])).toMatchObject({ code: 0 });
+  expect(await handleOf(secret).result()).toMatchObject({ outcome: 'rotated' });
+});
+
 test('without a worker every command says so, and a request is offered as a signal that waits for one', async () => {
   const nobody = { KEYTURN_TASK_QUEUE: `${bed.taskQueue}-nobody` };
   const secretId = id('unused');
@@ -251,9 +294,11 @@ test('without a worker every command says so, and a request is offered as a sign
       .describe()
       .catch(() => undefined),
   );
-  const [status, abort] = await Promise.all([
+  const [status, abort, extend, phaseIn] = await Promise.all([
     cli.run(['status', secretId], nobody),
     cli.run(['abort', secretId, '--reason', "it's wrong"], nobody),
+    cli.run(['extend', secretId, '--by', '3 days', '--reason', 'later'], nobody),
+    cli.run(['phase-in', secretId, '50'], nobody),
     until('the follower says that nobody works', () =>
       Promise.resolve(follower.stderr().includes(`${secretId}: waiting: no worker is polling task queue`)),
     ),
@@ -267,6 +312,13 @@ test('without a worker every command says so, and a request is offered as a sign
   expect(signal).toBe(
     `temporal workflow signal --workflow-id 'rotation/${secretId}' --name abort --input '{"reason":"it'\\''s wrong","requestedBy":"tester"}'`,
   );
+  const request = `--workflow-id 'rotation/${secretId}' --name`;
+  expect(extend.stderr).toMatch(
+    new RegExp(
+      `${request} extendGracePeriod --input '{"by":"3 days","requestId":"[0-9a-f-]{36}","reason":"later","requestedBy":"tester"}'\n$`,
+    ),
+  );
+  expect(phaseIn.stderr).toContain(`${request} setPhaseIn --input '{"percent":50,"requestedBy":"tester"}'\n`);
   await handleOf('unused').terminate('nobody will ever work on it');
   expect(await follower.ended).toMatchObject({ code: 1, stderr: expect.stringContaining('was terminated') });
 });

@@ -1,9 +1,13 @@
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rotationWorkflowId } from '../src/rotation/names';
 import type { RotationResult, RotationStatus } from '../src/rotation/types';
 import { startProcess } from './lab/processes';
 import { projectFile } from './lab/project';
+import { createApiKey } from './testbed/api-keys';
+import { startFakeKeyService } from './testbed/fake-key-service';
+import type { FakeKeyService } from './testbed/fake-key-service';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
@@ -13,11 +17,13 @@ if (!TEMPORAL && process.env.CI === 'true') throw new Error('There is no Tempora
 const described = TEMPORAL ? describe : describe.skip;
 
 let bed: Testbed;
+let keyService: FakeKeyService;
 /** Holds `keyturn` and `temporal` under the names that the documents call them by. */
 let bin: string;
 
 beforeAll(async () => {
-  bed = await openTestbed();
+  [bed, keyService] = await Promise.all([openTestbed(), startFakeKeyService()]);
+  bed.alsoSecret(() => keyService.everyValue());
   bin = await mkdtemp(join(tmpdir(), 'keyturn-bin-'));
   await symlink(TEMPORAL ?? '/nonexistent', join(bin, 'temporal'));
   const cli = projectFile('dist', 'src', 'client', 'cli.js');
@@ -25,11 +31,23 @@ beforeAll(async () => {
   await bed.startWorker();
   await bed.databases.singleUser('database/app');
   await bed.databases.alternatingUsers('database/orders');
+  await createApiKey(bed, keyService, 'api/payments', { gracePeriod: '7 days' });
 });
 afterAll(async () => {
   await rm(bin, { recursive: true });
   await bed.close();
+  await keyService.stop();
 });
+
+const keyRotation = () => bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, 'api/payments'));
+
+/** Waits until both of the API key's keys work. */
+function inGracePeriod(): Promise<RotationStatus> {
+  return until('the grace period', async () => {
+    const status = await keyRotation().query<RotationStatus>('status');
+    return status.phase === 'grace-period' && status;
+  });
+}
 
 /** A documented command with this test's task queue, environment and workflow IDs in place of the document's. */
 function asHere(command: string): string {
@@ -178,10 +196,37 @@ described('what the README says to type (skipped where there is no Temporal CLI)
     }
   });
 
-  test('works on a whole environment, examines everything, and reads the audit log', async () => {
-    for (const row of ['everything of an environment', 'is everything in order']) {
-      await succeeds(documented(row, 'keyturn'));
+  test('rotates an API key and steers its grace period', async () => {
+    for (const tool of ['keyturn', 'temporal'] as const) {
+      await succeeds(documented('rotate an API key', tool));
+      const { graceEndsAt = '' } = await inGracePeriod();
+      await succeeds(documented('both keys work: give it longer', tool));
+      await until('its end has moved', async () => {
+        const moved = Date.parse((await inGracePeriod()).graceEndsAt ?? '') - Date.parse(graceEndsAt);
+        return moved === 3 * 86_400_000;
+      });
+      await succeeds(documented('both keys work: give the new one half', tool));
+      await until('its share has grown', async () => (await inGracePeriod()).phaseInPercent === 50);
+      const [old, candidate] = keyService.keys();
+      await succeeds(documented('both keys work: promote the new one now', tool));
+      expect(await keyRotation().result()).toMatchObject({ outcome: 'rotated', type: 'api-key' });
+      expect(keyService.keys()).toMatchObject([{ id: candidate?.id, active: true }]);
+
+      await succeeds(documented('rotate an API key', tool));
+      await inGracePeriod();
+      await succeeds(documented('both keys work: keep the old one', tool));
+      expect(await keyRotation().result()).toMatchObject({ outcome: 'aborted' });
+      expect(keyService.keys().map(({ id }) => id)).toEqual([candidate?.id]);
+      expect(old?.id).not.toBe(candidate?.id);
     }
+  });
+
+  test('works on a whole environment, examines everything, and reads the audit log', async () => {
+    const everything = succeeds(documented('everything of an environment', 'keyturn'));
+    await inGracePeriod();
+    await keyRotation().signal('endGracePeriod');
+    await everything;
+    await succeeds(documented('is everything in order', 'keyturn'));
     const { keyturn: commands = [] } = rows.get('who did what') ?? {};
     for (const command of commands) {
       await succeeds(command);
@@ -215,6 +260,21 @@ described("what the operators' guide says to type (skipped where there is no Tem
     expect(indented.length + inline.length).toBeGreaterThan(8);
     await bed.rotate('database/orders');
     const [head] = /\d+:[0-9a-f]{64}/.exec(await succeeds('keyturn audit verify')) ?? [];
-    for (const command of [...indented, ...inline]) await succeeds(command.replace(/\d+:9f2c…/, head ?? ''));
+    for (const command of [...indented, ...inline]) {
+      process.stderr.write(new Date().toISOString() + ' ' + command + '\n');
+      const steers = command.includes('/api/payments');
+      if (steers) await inGracePeriodAgain();
+      await succeeds(command.replace(/\d+:9f2c…/, head ?? ''));
+      if (steers && /abort|end-grace|endGracePeriod/.test(command)) await keyRotation().result();
+    }
   });
 });
+
+/** What the guide says of a grace period needs one. */
+async function inGracePeriodAgain(): Promise<void> {
+  const { status } = await keyRotation()
+    .describe()
+    .catch(() => ({ status: undefined }));
+  if (status?.name !== 'RUNNING') await bed.start('api/payments');
+  await inGracePeriod();
+}

@@ -1,8 +1,10 @@
-import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { DeleteSecretCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { escapeIdentifier } from 'pg';
 import type { RefusedDetails } from '../src/rotation/errors';
+import { keyDocument } from './testbed/api-keys';
 import { startDependent } from './testbed/dependent';
 import type { TestDependent } from './testbed/dependent';
+import type { FakeKeyService } from './testbed/fake-key-service';
 import { createSubject, KINDS } from './testbed/subjects';
 import type { Kind } from './testbed/subjects';
 import { failureOf, openTestbed } from './testbed/testbed';
@@ -23,6 +25,9 @@ afterAll(async () => {
 
 const dry = (secret: string) => bed.rotate(secret, { dryRun: true });
 
+/** The activities that change nothing. */
+const LOOKS = ['loadPlan', 'inspectSecret', 'confirmCurrentLogin', 'inspectKeys', 'confirmCurrentKey', 'recordOutcome'];
+
 /** Secrets of a kind that differ in what there is to do. */
 const VARIANTS: [string, Kind, Record<string, unknown>][] = [
   ...KINDS.map((kind): [string, Kind, Record<string, unknown>] => [`type ${kind}`, kind, {}]),
@@ -32,6 +37,8 @@ const VARIANTS: [string, Kind, Record<string, unknown>][] = [
     { dependents: 1 },
   ]),
   ['a pair of logins with a grace period', 'alternating-users', { gracePeriod: '1 second' }],
+  ['a key without a grace period', 'api-key', { gracePeriod: '0 seconds' }],
+  ['a key whose use is not asked for', 'api-key', { quietPeriod: '0 seconds' }],
   ['a secret that a terminated rotation left a candidate of', 'single-user', { stale: true }],
 ];
 
@@ -59,9 +66,7 @@ test.each(VARIANTS)(
     expect(dependent.asked).toBe(asked);
     expect(await subject.opens()).toBe(true);
     const done = new Set((await auditOf(bed.secrets.idOf(subject.secret))).map(({ what }) => what));
-    expect(
-      [...done].filter((what) => !['loadPlan', 'inspectSecret', 'confirmCurrentLogin', 'recordOutcome'].includes(what)),
-    ).toEqual([]);
+    expect([...done].filter((what) => !LOOKS.includes(what))).toEqual([]);
 
     const { outcome, steps } = await bed.rotate(subject.secret);
     expect(outcome).toBe('rotated');
@@ -89,6 +94,49 @@ test('a dry run says what is skipped and what lies ahead in its status, and show
     ['verifyAsApplication', 'pending'],
     ['proveOldPasswordRefused', 'pending'],
   ]);
+});
+
+test('a dry run for an API key tells what is at the provider, and says of an emergency that it has no grace period', async () => {
+  const { secret, service } = await createSubject(bed, 'api-key', 'key-status', { gracePeriod: '2 days' });
+  const handle = await bed.start(secret, { dryRun: true });
+  await handle.result();
+  const { keys, steps } = await statusOf(handle);
+  const [{ id } = {}] = service?.keys() ?? [];
+  expect(keys).toEqual({ old: id });
+  expect(steps.map(({ name, state }) => [name, state])).toEqual([
+    ['loadPlan', 'done'],
+    ['inspectSecret', 'done'],
+    ['findLeftovers', 'done'],
+    ['confirmCurrentKey', 'done'],
+    ['settleLeftovers', 'skipped'],
+    ['prepareSecondary', 'pending'],
+    ['createKey', 'pending'],
+    ['verifyKey', 'pending'],
+    ['storeSecondary', 'pending'],
+    ['deliverSecondary', 'skipped'],
+    ['gracePeriod', 'pending'],
+    ['stageCandidate', 'pending'],
+    ['promote', 'pending'],
+    ['deliver', 'skipped'],
+    ['verifyInUse', 'pending'],
+    ['waitForQuiet', 'pending'],
+    ['verifyBeforeRetiring', 'pending'],
+    ['deactivateKey', 'pending'],
+    ['deleteKey', 'pending'],
+    ['waitForExpiry', 'skipped'],
+    ['proveOldKeyRefused', 'pending'],
+    ['removeSecondary', 'pending'],
+  ]);
+});
+
+test('a dry run for a leaked key that is revoked already says what an emergency does, and asks for no key', async () => {
+  const { secret, service } = await createSubject(bed, 'api-key', 'leaked');
+  service?.remove(service.keys()[0]?.id ?? '');
+  const { steps } = await bed.rotate(secret, { dryRun: true, emergency: true });
+  const names = steps.map(({ name }) => name);
+  for (const left of ['confirmCurrentKey', 'gracePeriod', 'waitForQuiet']) expect(names).not.toContain(left);
+  expect(service?.requests('POST /keys')).toBe(0);
+  expect(steps).toEqual((await bed.rotate(secret, { emergency: true })).steps);
 });
 
 test('a dry run for an application secret that does not exist says that it would be created, and does not create it', async () => {
@@ -139,6 +187,20 @@ describe('a dry run refuses what the rotation itself would refuse', () => {
         await bed.databases.asSuperuser(`ALTER ROLE ${escapeIdentifier(username)} NOLOGIN`);
       },
     ],
+    ['a key that the provider refuses', (secret) => keyThat(secret, (service, id) => deactivated(service, id))],
+    ["a key that is not among the provider's", (secret) => keyThat(secret, (service, id) => service.remove(id))],
+    [
+      'an API key secret without a key in it',
+      async (secret) => {
+        const { service } = await createSubject(bed, 'api-key', secret);
+        await bed.secretsManager.send(
+          new PutSecretValueCommand({
+            SecretId: bed.secrets.idOf(secret),
+            SecretString: JSON.stringify({ endpoint: service?.url }),
+          }),
+        );
+      },
+    ],
     ['a database that is down', (secret) => bed.databases.singleUser(secret, { fields: { port: 1 } })],
     [
       'a secret that is scheduled for deletion',
@@ -149,6 +211,13 @@ describe('a dry run refuses what the rotation itself would refuse', () => {
       },
     ],
   ];
+  async function keyThat(secret: string, act: (service: FakeKeyService, id: string) => unknown): Promise<void> {
+    const { service } = await createSubject(bed, 'api-key', secret);
+    const { keyId = '' } = (await keyDocument(bed, secret)) ?? {};
+    if (service) await act(service, keyId);
+  }
+  const deactivated = ({ url, adminToken }: FakeKeyService, id: string) =>
+    fetch(`${url}/keys/${id}/deactivate`, { method: 'POST', headers: { Authorization: `Bearer ${adminToken}` } });
   const declareDatabase = (secret: string) => bed.declare({ [secret]: { type: 'database', strategy: 'single-user' } });
 
   test.each(CASES)('%s', async (name, prepare) => {

@@ -50,8 +50,15 @@ afterAll(async () => {
   }
 });
 
+const WORKFLOWS: Record<Kind, string> = {
+  'app-secret': 'rotateAppSecret',
+  'single-user': 'rotateDatabaseCredential',
+  'alternating-users': 'rotateDatabaseCredential',
+  'api-key': 'rotateApiKey',
+};
+
 const start = (kind: Kind) =>
-  client.workflow.start(kind === 'app-secret' ? 'rotateAppSecret' : 'rotateDatabaseCredential', {
+  client.workflow.start(WORKFLOWS[kind], {
     taskQueue: bed.taskQueue,
     workflowId: `rotation/${bed.secrets.idOf(kind)}`,
     args: [{ environment: bed.environment, secret: kind, reason: REASON, requestedBy: NIGHT_SHIFT }],

@@ -108,6 +108,8 @@ async function keyturnCli(): Promise<Place[]> {
     ['status', bed.secrets.idOf('no-way-in')],
     ['status', bed.secrets.idOf('single'), '--json'],
     ['rotate', bed.secrets.idOf('wrong')],
+    ['status', bed.secrets.idOf('key-undeletable')],
+    ['status', bed.secrets.idOf('key'), '--json'],
     ['audit', 'list', '--json'],
   ]) {
     const { stdout, stderr } = await cli.run(argv, { AWS_ENDPOINT_URL: aws.endpoint });

@@ -1,8 +1,8 @@
 import { startFaultProxy } from './lab/fault-proxy';
 import type { FaultProxy } from './lab/fault-proxy';
 import { awsRequests, loseAwsAnswers } from './testbed/aws-wire';
-import { createSubject, KINDS } from './testbed/subjects';
-import type { Kind } from './testbed/subjects';
+import { createSubject, DRAWN_KINDS } from './testbed/subjects';
+import type { DrawnKind } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { startWireTap } from './testbed/wire-tap';
@@ -38,13 +38,13 @@ function storedBy(secret: string): { ClientRequestToken?: string; SecretString?:
 }
 
 /** The step that first touches what readers or the target system see. */
-const TOUCHES: Record<Kind, string> = {
+const TOUCHES: Record<DrawnKind, string> = {
   'app-secret': 'promote',
   'single-user': 'setPassword',
   'alternating-users': 'prepareLogin',
 };
 
-test.each(KINDS)(
+test.each(DRAWN_KINDS)(
   '%s: the candidate is stored under the ID of the run before anything else is touched',
   async (kind) => {
     const { secret, situation, opens } = await createSubject(bed, kind, `stored-first/${kind}`);
@@ -76,7 +76,7 @@ const LOST = [
 ];
 
 describe.each(LOST)('with $answers of Secrets Manager lost', ({ attempts }) => {
-  test.each(KINDS)('%s: a stored candidate is kept and not drawn anew', async (kind) => {
+  test.each(DRAWN_KINDS)('%s: a stored candidate is kept and not drawn anew', async (kind) => {
     const { secret, opens } = await createSubject(bed, kind, `stored-once-${attempts}/${kind}`);
     const versionsBefore = await bed.secrets.versionIds(secret);
     const lost = loseAwsAnswers(aws, ({ operation }) => operation === 'PutSecretValue', attempts);
@@ -106,7 +106,7 @@ describe.each(LOST)('with $answers of Secrets Manager lost', ({ attempts }) => {
 });
 
 test('a worker killed once the candidate was stored is followed by one that uses the same candidate', async () => {
-  const subjects = await Promise.all(KINDS.map((kind) => createSubject(bed, kind, `killed/${kind}`)));
+  const subjects = await Promise.all(DRAWN_KINDS.map((kind) => createSubject(bed, kind, `killed/${kind}`)));
   const points = subjects.map(({ secret }) => {
     return { secretId: bed.secrets.idOf(secret), step: 'createCandidate', when: 'after' } as const;
   });

@@ -3,8 +3,8 @@ import type { FaultProxy } from './lab/fault-proxy';
 import { callName, loseAwsAnswers } from './testbed/aws-wire';
 import { startUnreliablePostgres } from './testbed/postgres-wire';
 import type { UnreliablePostgres } from './testbed/postgres-wire';
-import { createSubject, KINDS } from './testbed/subjects';
-import type { Kind, Subject } from './testbed/subjects';
+import { createSubject, DRAWN_KINDS } from './testbed/subjects';
+import type { DrawnKind, Subject } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 
@@ -61,7 +61,7 @@ async function abortOncePromoted({ kind, secret, opens }: Subject, arm: () => vo
   expect(await bed.databases.opens(secret, { versionId: handle.firstExecutionRunId })).toBe(false);
 }
 
-async function loseAllKindsOfAnswers(kind: Kind) {
+async function loseAllKindsOfAnswers(kind: DrawnKind) {
   const server: UnreliablePostgres = await startUnreliablePostgres(bed.databases.port);
   try {
     const subject = await createSubject(bed, kind, `aborted/${kind}`, {}, { port: server.port });
@@ -93,14 +93,14 @@ async function loseAllKindsOfAnswers(kind: Kind) {
 }
 
 const MOVES_BACK = ['UpdateSecretVersionStage AWSCURRENT', 'UpdateSecretVersionStage AWSPREVIOUS'];
-const MUST_BE_LOST: Record<Kind, string[]> = {
+const MUST_BE_LOST: Record<DrawnKind, string[]> = {
   'app-secret': MOVES_BACK,
   'single-user': [...MOVES_BACK, 'ALTER ROLE', 'login, opened', 'login, refused'],
   'alternating-users': [...MOVES_BACK, 'ALTER ROLE', 'login, opened'],
 };
 
 test('a rotation is rolled back completely whichever answer to its compensations is lost', async () => {
-  const all = await Promise.all(KINDS.map(async (kind) => ({ kind, ...(await loseAllKindsOfAnswers(kind)) })));
+  const all = await Promise.all(DRAWN_KINDS.map(async (kind) => ({ kind, ...(await loseAllKindsOfAnswers(kind)) })));
   for (const { kind, lost, failures } of all) {
     expect({ kind, failures }).toEqual({ kind, failures: [] });
     expect(lost).toEqual(expect.arrayContaining(MUST_BE_LOST[kind]));

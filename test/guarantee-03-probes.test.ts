@@ -19,7 +19,7 @@ afterAll(async () => {
   for (const server of servers) await server.stop();
 });
 
-type DatabaseKind = Exclude<Kind, 'app-secret'>;
+type DatabaseKind = Extract<Kind, 'single-user' | 'alternating-users'>;
 
 async function databaseOf(kind: DatabaseKind, secret: string) {
   const server = await startUnreliablePostgres(bed.databases.port);

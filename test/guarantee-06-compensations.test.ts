@@ -3,6 +3,7 @@ import { escapeIdentifier } from 'pg';
 import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import type { RollbackIncompleteDetails, RolledBackDetails } from '../src/rotation/errors';
 import { startFaultProxy } from './lab/fault-proxy';
+import { keyDocument } from './testbed/api-keys';
 import { startDependent } from './testbed/dependent';
 import { createSubject, KINDS } from './testbed/subjects';
 import type { Kind, Subject } from './testbed/subjects';
@@ -60,7 +61,8 @@ async function startDoomed(kind: Kind, name: string, declaration: object = {}, f
   };
 }
 
-const UNDONE: Record<Kind, (id: string, before: string) => string[]> = {
+/** @param key the public ID of the key that is undone. */
+const UNDONE: Record<Kind, (id: string, before: string, key: string) => string[]> = {
   'app-secret': (id, before) => [
     `move AWSCURRENT of ${id} back to ${before}`,
     'deliver the old version to shop again',
@@ -78,6 +80,15 @@ const UNDONE: Record<Kind, (id: string, before: string) => string[]> = {
     'give the login that is not in use its earlier password again',
     `discard the candidate of ${id}`,
   ],
+  'api-key': (id, before, key) => [
+    `move AWSCURRENT of ${id} back to ${before}`,
+    `take the new key out of ${id}-secondary`,
+    'deliver the old version to shop again',
+    `discard the candidate of ${id}`,
+    'deliver the old version to shop again',
+    `delete the new key ${key} at the provider`,
+    `delete ${id}-secondary`,
+  ],
 };
 
 test.each(KINDS)(
@@ -86,6 +97,7 @@ test.each(KINDS)(
     const doomed = await startDoomed(kind, 'order');
     const id = bed.secrets.idOf(doomed.secret);
     const { current: candidate, previous: before } = await bed.secrets.labels(doomed.secret);
+    const { keyId } = kind === 'api-key' ? ((await keyDocument(bed, doomed.secret)) ?? {}) : {};
     await doomed.fail();
     await inPhase(doomed.handle, 'rolling-back');
     doomed.recover();
@@ -96,11 +108,13 @@ test.each(KINDS)(
         `^${id} was not rotated, and what was done is undone\\. deliver failed: shop is not healthy: http://127\\.0\\.0\\.1:\\d+ answered 503, expected 200, for up to 1 s\\.$`,
       ),
     );
-    expect((details as RolledBackDetails).undone).toEqual(UNDONE[kind](id, before ?? ''));
+    expect((details as RolledBackDetails).undone).toEqual(UNDONE[kind](id, before ?? '', keyId ?? ''));
     const after = await doomed.situation();
     expect(after.labels.current).toBe(before);
     expect(after.labels.pending).toBeUndefined();
     expect(Object.keys(after.versions)).not.toContain(candidate);
+    expect(after.keys).toHaveLength(doomed.service ? 1 : 0);
+    expect(after.secondary).toBeUndefined();
     expect(await doomed.opens()).toBe(true);
     expect(await statusOf(doomed.handle)).toMatchObject({ phase: 'finished', outcome: 'rolled-back' });
   },
@@ -234,6 +248,46 @@ describe('a compensation that cannot be done', () => {
     await bed.databases.asSuperuser(`ALTER ROLE ${escapeIdentifier(admin)} LOGIN`);
     expect(await bed.rotate(doomed.secret)).toMatchObject({ outcome: 'rotated' });
     expect(await doomed.opens()).toBe(true);
+  });
+
+  test('is reported for a key that cannot be deleted, which nobody is offered and the next rotation deletes', async () => {
+    const doomed = await startDoomed('api-key', 'undeletable', { rollbackTimeout: '3 seconds' });
+    const id = bed.secrets.idOf(doomed.secret);
+    const { previous: before } = await bed.secrets.labels(doomed.secret);
+    const { keyId } = (await keyDocument(bed, doomed.secret)) ?? {};
+    doomed.service?.answerWith('DELETE /keys/:id', { status: 403 }, 1_000);
+    await doomed.fail();
+    await inPhase(doomed.handle, 'rolling-back');
+    doomed.recover();
+    expect(await failureOf(doomed.handle.result())).toMatchObject({
+      type: 'RollbackIncomplete',
+      message: expect.stringContaining(`Left to do by hand: delete the new key ${keyId} at the provider (`) as string,
+      details: {
+        leftToDo: [
+          {
+            step: 'createKey',
+            todo: `delete the new key ${keyId} at the provider`,
+            cause: { type: 'PermissionDenied' },
+          },
+        ],
+      },
+    });
+    expect((await bed.secrets.labels(doomed.secret)).current).toBe(before);
+    expect(await doomed.opens()).toBe(true);
+    // It still says which key is left, and holds none.
+    const secondary = await keyDocument(bed, `${doomed.secret}-secondary`);
+    expect(secondary).toMatchObject({ keyturn: { keyId } });
+    expect(secondary?.key).toBeUndefined();
+
+    doomed.service?.endFaults();
+    const { steps } = await bed.rotate(doomed.secret);
+    expect(steps).toContainEqual({
+      name: 'settleLeftovers',
+      summary: `delete the key that a terminated rotation of ${id} left`,
+    });
+    const { keys, secondary: gone } = await doomed.situation();
+    expect(keys).toEqual([{ id: expect.not.stringMatching(keyId ?? '') as string, active: true, accepted: true }]);
+    expect(gone).toBeUndefined();
   });
 
   test('is reported for a label that somebody else moved meanwhile, which is left where they put it', async () => {

@@ -5,8 +5,8 @@ import { awsRequests } from './testbed/aws-wire';
 import { startDependent } from './testbed/dependent';
 import type { TestDependent } from './testbed/dependent';
 import { seenSessions } from './testbed/postgres-statements';
-import { createSubject, KINDS } from './testbed/subjects';
-import type { Kind } from './testbed/subjects';
+import { createSubject, KINDS, LEAVES_MOST_AFTER } from './testbed/subjects';
+import type { Kind, Subject } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { startWireTap } from './testbed/wire-tap';
@@ -32,6 +32,15 @@ const STATEMENTS: Record<string, RegExp> = {
   'limit how long its statements may take': /^SET statement_timeout|set_config/,
 };
 
+/** What each recorded call to the service of an API key is on the wire. */
+const KEY_REQUESTS: Record<string, string> = {
+  'POST create': 'POST /keys',
+  'GET list': 'GET /keys',
+  'GET verify': 'GET /whoami',
+  'POST deactivate': 'POST /keys/:id/deactivate',
+  'DELETE delete': 'DELETE /keys/:id',
+};
+
 /** What one rotation did, as recorded and as seen on the wire. */
 interface Told {
   runId: string;
@@ -40,7 +49,12 @@ interface Told {
   endedAt: number;
   candidate?: string;
   records: AuditRecord[];
-  seen: { aws: string[]; sessions: ReturnType<typeof seenSessions>; healthChecks: number };
+  seen: {
+    aws: string[];
+    sessions: ReturnType<typeof seenSessions>;
+    healthChecks: number;
+    keyRequests: Record<string, number>;
+  };
 }
 
 const ROTATIONS = [
@@ -51,6 +65,9 @@ const ROTATIONS = [
   'a rotation that is undone',
   'one after a terminated one',
 ] as const;
+
+/** The key to go back to is gone after a rotation. */
+const rotationsOf = (kind: Kind) => ROTATIONS.filter((name) => kind !== 'api-key' || name !== 'a rollback');
 
 let bed: Testbed;
 let awsTap: WireTap;
@@ -82,25 +99,23 @@ async function rotateInEveryWay(kind: Kind): Promise<void> {
     dependents: [dependent.declaration],
     ...(kind === 'alternating-users' && { gracePeriod: '0 s' }),
   };
-  const { secret } = await createSubject(bed, kind, kind, declaration, { port: postgresTap.port });
+  const subject = await createSubject(bed, kind, kind, declaration, { port: postgresTap.port });
   const keep = async (name: (typeof ROTATIONS)[number], input?: object, type?: string) =>
-    void told.set(`${kind}: ${name}`, await tellOf(secret, input, type));
+    void told.set(`${kind}: ${name}`, await tellOf(subject, input, type));
   await keep('a rotation');
   await keep('the next one');
   await keep('a dry run', { dryRun: true });
-  await keep('a rollback', {}, 'rollbackSecret');
-  const asked = dependent.asked;
-  dependent.answer(() => Promise.resolve(dependent.asked > asked + 1 ? 200 : 503));
+  if (rotationsOf(kind).includes('a rollback')) await keep('a rollback', {}, 'rollbackSecret');
+  const { current } = await bed.secrets.labels(subject.secret);
+  dependent.answer(async () => ((await bed.secrets.labels(subject.secret)).current === current ? 200 : 503));
   await keep('a rotation that is undone');
-  await terminateOne(kind, secret);
+  dependent.answer(200);
+  await terminateOne(subject);
   await keep('one after a terminated one');
 }
 
-async function terminateOne(kind: Kind, secret: string): Promise<void> {
-  const step = { 'app-secret': 'createCandidate', 'single-user': 'setPassword', 'alternating-users': 'prepareLogin' }[
-    kind
-  ];
-  const point = { secretId: bed.secrets.idOf(secret), step, when: 'after' } as const;
+async function terminateOne({ kind, secret }: Subject): Promise<void> {
+  const point = { secretId: bed.secrets.idOf(secret), step: LEAVES_MOST_AFTER[kind], when: 'after' } as const;
   await bed.pauses.stopAt(point);
   const handle = await bed.start(secret);
   await bed.pauses.reached(point);
@@ -108,11 +123,17 @@ async function terminateOne(kind: Kind, secret: string): Promise<void> {
   await bed.pauses.goOn(point);
 }
 
-async function tellOf(secret: string, input: object = {}, type?: string): Promise<Told> {
+/** How often the subject's service was asked for what. */
+const keyRequests = ({ service }: Subject): Record<string, number> =>
+  Object.fromEntries(Object.values(KEY_REQUESTS).map((route) => [route, service?.requests(route) ?? 0]));
+
+async function tellOf(subject: Subject, input: object = {}, type?: string): Promise<Told> {
+  const { secret } = subject;
   const before = {
     aws: awsRequests(awsTap.connections).length,
     sessions: postgresTap.connections.length,
     asked: dependent.asked,
+    keyRequests: keyRequests(subject),
   };
   const startedAt = Date.now();
   const handle = await bed.start(secret, { requestedBy: 'ada', reason: 'quarterly', ...input }, type);
@@ -133,6 +154,9 @@ async function tellOf(secret: string, input: object = {}, type?: string): Promis
         .map(({ operation }) => operation),
       sessions: seenSessions(postgresTap.connections.slice(before.sessions)),
       healthChecks: dependent.asked - before.asked,
+      keyRequests: Object.fromEntries(
+        Object.entries(keyRequests(subject)).map(([route, times]) => [route, times - (before.keyRequests[route] ?? 0)]),
+      ),
     },
   };
 }
@@ -145,14 +169,19 @@ function recordedCalls({ records }: Told, system: string): OutsideCall[] {
     .sort((a, b) => a.startedAt.localeCompare(b.startedAt));
 }
 
-describe.each(KINDS.flatMap((kind) => ROTATIONS.map((name) => `${kind}: ${name}`)))('%s', (name) => {
+describe.each(KINDS.flatMap((kind) => rotationsOf(kind).map((name) => `${kind}: ${name}`)))('%s', (name) => {
   const the = () => told.get(name) as Told;
 
-  test('has a record of every call that Secrets Manager, PostgreSQL and the dependents saw, and of no other', () => {
+  test('has a record of every call that Secrets Manager, PostgreSQL, the service of a key and the dependents saw, and of no other', () => {
     const { seen } = the();
     expect(recordedCalls(the(), 'secretsmanager').map(({ operation }) => operation)).toEqual(seen.aws);
     expect(seen.aws.length).toBeGreaterThan(0);
-    expect(recordedCalls(the(), 'http')).toHaveLength(seen.healthChecks);
+    const http = recordedCalls(the(), 'http').map(({ operation }) => KEY_REQUESTS[operation] ?? 'a health check');
+    const times = (what: string) => http.filter((one) => one === what).length;
+    expect(times('a health check')).toBe(seen.healthChecks);
+    for (const [route, seenTimes] of Object.entries(seen.keyRequests)) {
+      expect([route, times(route)]).toEqual([route, seenTimes]);
+    }
 
     const recorded = recordedCalls(the(), 'postgresql');
     const onTheWire = seen.sessions.flatMap(({ login, statements }) => [
@@ -198,6 +227,15 @@ describe.each(KINDS.flatMap((kind) => ROTATIONS.map((name) => `${kind}: ${name}`
       'promote',
       'verifyAsApplication',
       'deliver',
+      'createKey',
+      'verifyKey',
+      'storeSecondary',
+      'stageCandidate',
+      'verifyInUse',
+      'waitForQuiet',
+      'deactivateKey',
+      'deleteKey',
+      'proveOldKeyRefused',
     ]) {
       if (versions.has(step) && !name.includes('undone')) expect([step, versions.get(step)]).toEqual([step, candidate]);
     }

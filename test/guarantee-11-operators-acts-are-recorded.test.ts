@@ -35,7 +35,7 @@ async function rotationInGracePeriod(secret: string) {
 async function actsOn(secret: string): Promise<Pick<AuditEntry, 'who' | 'what' | 'outcome' | 'reason'>[]> {
   const entries = await auditOf(bed.secrets.idOf(secret));
   return entries
-    .filter(({ activity }) => activity.type === 'recordOperatorAct')
+    .filter(({ activity }) => activity.type === 'recordOperatorActs')
     .map(({ who, what, outcome, reason }) => ({ who, what, outcome, ...(reason !== undefined && { reason }) }));
 }
 

@@ -109,7 +109,17 @@ test('npm run lab says what to type, which works, and Ctrl-C leaves no process a
   const envFile = join(lab.folder, 'env');
   expect((await stat(envFile)).mode & 0o777).toBe(0o600);
   const [, toTry = ''] = introduction.split('To try in another terminal:');
-  const [source = '', start = '', rotate = '', status = '', ...others] = toTry
+  const [
+    source = '',
+    start = '',
+    rotate = '',
+    startKey = '',
+    phaseIn = '',
+    extend = '',
+    endGrace = '',
+    status = '',
+    ...others
+  ] = toTry
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -120,17 +130,39 @@ test('npm run lab says what to type, which works, and Ctrl-C leaves no process a
   await until('it is rotated', async () => (await succeeds(`${source} && ${status}`)).includes('Phase: finished'));
   expect(await succeeds(`${source} && ${status}`)).toMatch(/^dev\/database\/app: AWSCURRENT is now version /m);
 
+  const keyStatus = () => succeeds(`${source} && ${status.replace('database/app', 'api/payments')}`);
+  for (let rotations = 0; rotations < 2; rotations++) {
+    await succeeds(`${source} && ${startKey}`);
+    await until('the grace period', async () => (await keyStatus()).includes('Phase: grace-period'));
+    for (const command of [phaseIn, extend]) await succeeds(`${source} && ${command}`);
+    expect(await keyStatus()).toMatch(/\(9 d 23 h left\)[^]*Phase-in: the new key gets 50 % of use/);
+    await succeeds(`${source} && ${endGrace}`);
+    await until('it is over', async () => (await keyStatus()).includes('Phase: finished'));
+    expect(await keyStatus()).toMatch(/^dev\/api\/payments: AWSCURRENT is now version /m);
+  }
+
   const env = await environmentIn(envFile);
   expect(Object.keys(env).sort()).toEqual([
     ...['AWS_ACCESS_KEY_ID', 'AWS_ENDPOINT_URL', 'AWS_REGION', 'AWS_SECRET_ACCESS_KEY'],
     ...['KEYTURN_AUDIT_DATABASE_URL', 'KEYTURN_CATALOG'],
     ...['LAB_DATABASE_URL', 'LAB_TEMPORAL_BIN', 'LAB_TEMPORAL_UI', 'TEMPORAL_ADDRESS'],
   ]);
+  expect(env['KEYTURN_CATALOG']).toBe(join(lab.folder, 'keyturn.yaml'));
   expect((await fetch(env['LAB_TEMPORAL_UI'] ?? '')).status).toBe(200);
   expect(await succeeds(`${source} && node dist/src/client/cli.js doctor`)).not.toMatch(/^[✗!]/m);
   const shown = await succeeds(`${source} && "$LAB_TEMPORAL_BIN" workflow show -w rotation/dev/database/app -o json`);
-  for (const password of await passwordsOf('database/app', env)) {
-    expect(shown.includes(password) || shown.includes(Buffer.from(password).toString('base64'))).toBe(false);
+  const shownKey = await succeeds(
+    `${source} && "$LAB_TEMPORAL_BIN" workflow show -w rotation/dev/api/payments -o json`,
+  );
+  const values = [
+    ...(await valuesOf('database/app', 'password', env)),
+    ...(await valuesOf('api/payments', 'key', env)),
+  ];
+  for (const value of values) {
+    expect(value.length).toBeGreaterThan(20);
+    for (const text of [shown, shownKey]) {
+      expect(text.includes(value) || text.includes(Buffer.from(value).toString('base64'))).toBe(false);
+    }
   }
 
   const started = await startedBy(lab);
@@ -169,8 +201,8 @@ async function environmentIn(file: string): Promise<Record<string, string>> {
   return Object.fromEntries(names.map((name) => [name, env[name] ?? '']));
 }
 
-/** The passwords before and after the rotation. */
-async function passwordsOf(secret: string, env: Record<string, string>): Promise<string[]> {
+/** A field's values before and after the rotation. */
+async function valuesOf(secret: string, field: string, env: Record<string, string>): Promise<string[]> {
   const client = secretsManagerOf({
     endpoint: env['AWS_ENDPOINT_URL'] ?? '',
     region: env['AWS_REGION'] ?? '',
@@ -179,7 +211,7 @@ async function passwordsOf(secret: string, env: Record<string, string>): Promise
   try {
     const { value } = createSecrets(client, 'dev');
     const versions = await Promise.all(['AWSCURRENT', 'AWSPREVIOUS'].map((stage) => value(secret, stage)));
-    return versions.map((text) => (JSON.parse(text) as { password: string }).password);
+    return versions.map((text) => (JSON.parse(text) as Record<string, string>)[field] ?? '');
   } finally {
     client.destroy();
   }

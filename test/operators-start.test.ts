@@ -6,7 +6,7 @@ import type { RotationInput, RotationResult, RotationStatus } from '../src/rotat
 import { startDependent } from './testbed/dependent';
 import type { TestDependent } from './testbed/dependent';
 import type { Situation } from './testbed/situation';
-import { createSubject, inputReaching, KINDS, RECIPES } from './testbed/subjects';
+import { createSubject, hasGracePeriod, inputReaching, KINDS, stepsReached } from './testbed/subjects';
 import type { Kind, Subject } from './testbed/subjects';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
@@ -121,7 +121,7 @@ describe('a rotation that is terminated after a step', () => {
     labelled: number;
   }
   const scenarios: Scenario[] = KINDS.flatMap((kind) =>
-    RECIPES[kind].map(({ name }): Scenario => ({ kind, step: name })),
+    stepsReached(kind).map(({ name }): Scenario => ({ kind, step: name })),
   );
   const ended = new Map<Scenario, Ended | Error>();
 
@@ -134,12 +134,13 @@ describe('a rotation that is terminated after a step', () => {
   async function terminateAndRotate({ kind, step }: Scenario): Promise<Ended> {
     const subject = await createSubject(bed, kind, `terminated/${kind}/${step}`.toLowerCase(), {
       dependents: [dependent.declaration],
-      ...(kind === 'alternating-users' && { gracePeriod: '1 hour' }),
+      ...(hasGracePeriod(kind) && { gracePeriod: '1 hour' }),
     });
     const input = inputReaching(kind, 'promote');
     await bed.rotate(subject.secret, input);
-    // Only one that finds the candidate of another has something to settle.
-    if (step.startsWith('settle')) await terminateAfter(subject, 'createCandidate', input);
+    // Only one that finds what another created has something to settle.
+    const created = kind === 'api-key' ? 'createKey' : 'createCandidate';
+    if (step.startsWith('settle')) await terminateAfter(subject, created, input);
     const before = await subject.situation();
     await terminateAfter(subject, step, inputReaching(kind, step));
     const result = await bed.rotate(subject.secret, input);
@@ -197,6 +198,7 @@ describe('the query status', () => {
     await bed.pauses.reached(point);
     const status = await statusOf(handle);
     const candidate = handle.firstExecutionRunId;
+    type NotYet = 'graceEndsAt' | 'graceEndsLatest' | 'phaseInPercent' | 'keys' | 'earlierRequests' | 'outcome';
     expect(status).toEqual({
       environment: bed.environment,
       secret: 'status',
@@ -230,7 +232,7 @@ describe('the query status', () => {
           ...(state === 'done' && { endedAt: TIME }),
         }),
       ),
-    } satisfies Record<keyof Omit<RotationStatus, 'graceEndsAt' | 'phaseInPercent' | 'outcome'>, unknown>);
+    } satisfies Record<keyof Omit<RotationStatus, NotYet>, unknown>);
     await bed.pauses.goOn(point);
     await handle.result();
     expect(await statusOf(handle)).toMatchObject({

@@ -13,7 +13,7 @@ import { textOf } from './testbed/scan';
 
 /**
  * Rotations may be under way for weeks while workers are replaced, so today's workflows must be able to take up yesterday's. The
- * histories are of real rotations; `npm run histories` records them anew, which is right only before a release or beside a patch.
+ * histories are of real rotations, and none is recorded anew to make a change pass; `npm run histories` adds what is missing.
  */
 const FOLDER = join(__dirname, 'histories');
 const NAMES = readdirSync(FOLDER)

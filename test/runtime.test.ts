@@ -54,6 +54,7 @@ describe('the configuration', () => {
       auditDatabaseUrl: enough().KEYTURN_AUDIT_DATABASE_URL,
       healthAddress: { host: '127.0.0.1', port: 9465 },
       metricsAddress: { host: '127.0.0.1', port: 9464 },
+      maxCachedWorkflows: 250,
     });
   });
 
@@ -66,6 +67,7 @@ describe('the configuration', () => {
       KEYTURN_HEALTH_ADDRESS: '9465',
       KEYTURN_METRICS_ADDRESS: 'metrics.example.com:9464',
       KEYTURN_LOG_LEVEL: 'loud',
+      KEYTURN_MAX_CACHED_WORKFLOWS: 'many',
       KEYTURN_PAYLOAD_KMS_KEY: 'not a key',
       TEMPORAL_ADDRESS: 'https://temporal.example.com:7233',
       TEMPORAL_TLS: 'yes',
@@ -80,6 +82,7 @@ describe('the configuration', () => {
       'KEYTURN_CATALOG',
       'KEYTURN_HEALTH_ADDRESS',
       'KEYTURN_LOG_LEVEL',
+      'KEYTURN_MAX_CACHED_WORKFLOWS',
       'KEYTURN_METRICS_ADDRESS',
       'KEYTURN_PAYLOAD_KMS_KEY',
       'TEMPORAL_ADDRESS',

@@ -1,8 +1,12 @@
 import type { WorkflowClient } from '@temporalio/client';
+import { createApiKeyActivities } from './api-keys/activities';
+import type { ApiKeyProviders } from './api-keys/providers';
 import { createAuditActivities } from './audit/activities';
 import { createCatalogActivities } from './catalog';
 import type { PlanSource } from './catalog';
 import { createDeliveryActivities } from './delivery/activities';
+import { createNotifyActivities } from './notify';
+import type { Notifier } from './notify';
 import { createOutcomeActivities } from './outcome';
 import { createPostgresActivities } from './postgres/activities';
 import { createCredentials } from './postgres/credentials';
@@ -16,14 +20,19 @@ export interface ActivityDependencies {
   catalog: PlanSource;
   secrets: SecretStore;
   postgres: PostgresServers;
+  apiKeys: ApiKeyProviders;
+  notifier: Notifier;
   rotations: Pick<WorkflowClient, 'getHandle'>;
 }
 
-export function createActivities({ catalog, secrets, postgres, rotations }: ActivityDependencies) {
+export function createActivities(dependencies: ActivityDependencies) {
+  const { catalog, secrets, postgres, apiKeys, notifier, rotations } = dependencies;
   return {
+    ...createApiKeyActivities(secrets, apiKeys),
     ...createAuditActivities(),
     ...createCatalogActivities(catalog),
     ...createDeliveryActivities(),
+    ...createNotifyActivities(notifier),
     ...createOutcomeActivities(),
     ...createPostgresActivities(postgres, createCredentials(secrets)),
     ...createRotationActivities(rotations),

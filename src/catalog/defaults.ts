@@ -1,4 +1,5 @@
 import type { SecretType } from '../rotation/names';
+import { apiKeyPeriods, inheritedApiKeyMaxAgeMs } from './api-key-defaults';
 import type { EnvironmentData, ReviewInterval, SecretData } from './schema';
 
 const MINUTE_MS = 60_000;
@@ -8,7 +9,7 @@ const DAY_MS = 24 * HOUR_MS;
 const STEP_TIMEOUT_MS = 15 * MINUTE_MS;
 const ROLLBACK_TIMEOUT_MS = 24 * HOUR_MS;
 
-const TYPE_MAX_AGE_MS: Record<SecretType, number> = {
+const TYPE_MAX_AGE_MS: Record<Exclude<SecretType, 'api-key'>, number> = {
   'app-secret': 90 * DAY_MS,
   database: 90 * DAY_MS,
 };
@@ -46,6 +47,8 @@ export interface EnvironmentPolicy {
 /** What applies to one secret. */
 export interface SecretPolicy extends Omit<EnvironmentPolicy, 'maxAgeMs' | 'environment'> {
   maxAgeMs: number;
+  /** Databases with alternating-users and API keys, in milliseconds; for the former until the next rotation when absent. */
+  gracePeriodMs?: number;
 }
 
 /** The policy of an environment: what the catalog says, else the default for an environment of that name. */
@@ -63,7 +66,9 @@ export function environmentPolicy(environment: string, written: EnvironmentData)
 
 /**
  * The policy of a secret. What is written wins, on the secret before on its environment. Where neither says a maximum age, the
- * shorter of the type's default and the environment's applies, except that JWT signing keys keep their own, longer default.
+ * shorter of the type's default and the environment's applies, with two exceptions. JWT signing keys keep their own, longer
+ * default. API keys too: an environment's default is how often it rotates by itself, and API keys are rotated by hand. No
+ * environment lets a client secret of Amazon's become older than Amazon does.
  */
 export function secretPolicy(
   environment: string,
@@ -72,18 +77,34 @@ export function secretPolicy(
   written: SecretData,
 ): SecretPolicy {
   const inherited = environmentPolicy(environment, environmentData);
-  const alternating = written.type === 'database' && written.strategy === 'alternating-users';
   return {
-    maxAgeMs: written.maxAge ?? environmentData.maxAge ?? defaultMaxAgeMs(inherited.maxAgeMs, name, written.type),
+    maxAgeMs: written.maxAge ?? inheritedMaxAgeMs(environmentData.maxAge, inherited.maxAgeMs, name, written),
     review: written.review ?? inherited.review,
-    gracePeriodMs: alternating ? (written.gracePeriod ?? inherited.gracePeriodMs) : undefined,
+    gracePeriodMs: gracePeriodOf(written, inherited),
     stepTimeoutMs: written.stepTimeout ?? inherited.stepTimeoutMs,
     rollbackTimeoutMs: written.rollbackTimeout ?? inherited.rollbackTimeoutMs,
   };
 }
 
-function defaultMaxAgeMs(environmentMs: number | undefined, name: string, type: SecretType): number {
+/**
+ * @param writtenMs what the catalog says of the environment.
+ * @param environmentMs the same, or the default for an environment of that name.
+ */
+function inheritedMaxAgeMs(
+  writtenMs: number | undefined,
+  environmentMs: number | undefined,
+  name: string,
+  secret: SecretData,
+): number {
+  if (secret.type === 'api-key') return inheritedApiKeyMaxAgeMs(secret, writtenMs);
+  if (writtenMs !== undefined) return writtenMs;
   const words = name.toLowerCase().split(/[^a-z0-9]+/);
-  if (type === 'app-secret' && words.includes('jwt')) return JWT_MAX_AGE_MS;
-  return Math.min(TYPE_MAX_AGE_MS[type], environmentMs ?? Infinity);
+  if (secret.type === 'app-secret' && words.includes('jwt')) return JWT_MAX_AGE_MS;
+  return Math.min(TYPE_MAX_AGE_MS[secret.type], environmentMs ?? Infinity);
+}
+
+function gracePeriodOf(secret: SecretData, inherited: EnvironmentPolicy): number | undefined {
+  if (secret.type === 'api-key') return apiKeyPeriods(secret).gracePeriodMs;
+  if (secret.type === 'app-secret' || secret.strategy === 'single-user') return undefined;
+  return secret.gracePeriod ?? inherited.gracePeriodMs;
 }

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { CatalogDocument } from './document';
 import { nameOf, type CatalogProblem } from './problems';
-import { knownKeysAt, SECRET_KEYS } from './schema';
+import { knownKeysAt } from './schema';
+import { SECRET_KEYS } from './schema/known-keys';
 import { didYouMean } from './similar-names';
 
 const EXPECTED: Record<string, string> = {

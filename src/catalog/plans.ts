@@ -2,11 +2,13 @@ import { dirname, resolve } from 'node:path';
 import { secretIdOf } from '../rotation/names';
 import { APP_SECRET_POLICY, classesOf, DATABASE_POLICY, type PasswordPolicy } from '../rotation/password-policy';
 import type { RotationPlan } from '../rotation/plan';
+import { apiKeyPlanOf } from './api-key-plan';
 import type { SecretPolicy } from './defaults';
 import type { SecretData } from './schema';
 
-/** What new values of a secret look like: what the catalog says, else the type's default. */
+/** What new values of a secret look like: what the catalog says, else the type's default. The values of API keys come from their provider; their plan says what others say. */
 export function passwordPolicyOf(secret: SecretData): PasswordPolicy {
+  if (secret.type === 'api-key') return { ...APP_SECRET_POLICY, classes: [...APP_SECRET_POLICY.classes] };
   const usual = secret.type === 'database' ? DATABASE_POLICY : APP_SECRET_POLICY;
   return {
     length: secret.length ?? usual.length,
@@ -42,6 +44,7 @@ export function planOf(
   if (secret.type === 'app-secret') {
     return { ...shared, type: secret.type, ...(secret.field !== undefined && { field: secret.field }) };
   }
+  if (secret.type === 'api-key') return { ...shared, type: secret.type, ...apiKeyPlanOf(environment, name, secret) };
   const database = {
     ...shared,
     type: secret.type,

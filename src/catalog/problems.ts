@@ -10,6 +10,9 @@ export interface CatalogProblem {
   message: string;
 }
 
+/** Takes down a mistake: its path below the place that is being checked, and what is wrong with the value there or with its key. */
+export type Report = (path: PropertyKey[], message: string, what?: 'key') => void;
+
 const MOST_LISTED = 20;
 const LONGEST_QUOTE = 60;
 

@@ -1,42 +1,50 @@
 import { formatDuration } from '../rotation/durations';
-import { secretIdOf } from '../rotation/names';
+import { secondarySecretIdOf, secretIdOf } from '../rotation/names';
+import { checkAccounts, checkApiKey, checkSecondaries } from './api-key-rules';
 import { secretPolicy } from './defaults';
 import type { CatalogDocument } from './document';
-import type { CatalogProblem } from './problems';
 import { passwordPolicyOf } from './plans';
+import type { CatalogProblem, Report } from './problems';
 import type { CatalogData, EnvironmentData, SecretData } from './schema';
+
+type DatabaseData = Extract<SecretData, { type: 'database' }>;
 
 /** CreateSecret, parameter Name. */
 const LONGEST_SECRET_ID = 512;
 /** What guessing must cost at least: 16 hexadecimal digits. */
 const FEWEST_BITS = 64;
 
-type Report = (path: PropertyKey[], message: string, what?: 'key') => void;
-
 /** Finds what is wrong between values that are each right. */
 export function brokenRules(catalog: CatalogData, document: CatalogDocument): CatalogProblem[] {
   const problems: CatalogProblem[] = [];
+  const reportBelow =
+    (...place: PropertyKey[]): Report =>
+    (path, message, what) =>
+      problems.push(document.problemAt([...place, ...path], message, what));
   for (const [environment, environmentData] of Object.entries(catalog.environments)) {
     for (const [name, secret] of Object.entries(environmentData.secrets)) {
-      const here = ['environments', environment, 'secrets', name];
-      const report: Report = (path, message, what) =>
-        problems.push(document.problemAt([...here, ...path], message, what));
-      checkSecretId(environment, name, report);
-      checkStrength(secret, report);
+      const report = reportBelow('environments', environment, 'secrets', name);
+      checkSecretId(environment, name, secret, report);
       checkDependents(secret, report);
-      checkDatabase(name, secret, report);
       checkGracePeriod(environment, environmentData, name, secret, report);
+      if (secret.type === 'api-key') checkApiKey(name, secret, report);
+      else checkStrength(secret, report);
+      if (secret.type === 'database') checkDatabase(name, secret, report);
     }
+    checkSecondaries(environment, environmentData, reportBelow('environments', environment, 'secrets'));
   }
+  checkAccounts(catalog, reportBelow());
   return problems;
 }
 
-function checkSecretId(environment: string, name: string, report: Report): void {
-  const { length } = secretIdOf(environment, name);
-  if (length <= LONGEST_SECRET_ID) return;
+function checkSecretId(environment: string, name: string, { type }: SecretData, report: Report): void {
+  const secretId = secretIdOf(environment, name);
+  const longest = type === 'api-key' ? secondarySecretIdOf(secretId) : secretId;
+  if (longest.length <= LONGEST_SECRET_ID) return;
+  const parts = type === 'api-key' ? 'a slash, the name and -secondary' : 'a slash and the name';
   report(
     [],
-    `the environment, a slash and the name are ${length} characters: Secrets Manager allows ${LONGEST_SECRET_ID}`,
+    `the environment, ${parts} are ${longest.length} characters: Secrets Manager allows ${LONGEST_SECRET_ID}`,
     'key',
   );
 }
@@ -61,8 +69,7 @@ function checkDependents(secret: SecretData, report: Report): void {
   });
 }
 
-function checkDatabase(name: string, secret: SecretData, report: Report): void {
-  if (secret.type !== 'database') return;
+function checkDatabase(name: string, secret: DatabaseData, report: Report): void {
   if (secret.adminSecret === name) {
     report(['adminSecret'], 'is this secret itself: name one whose login may alter the logins of this one');
   }

@@ -109,18 +109,24 @@ export const alphabet = z
     'The characters to draw from, with ranges: A-Za-z0-9 means letters and digits. One character of each class is always present',
   );
 
+/** An address that holds no credential. */
+export function httpUrl(description: string) {
+  return z
+    .string()
+    .superRefine((text, context) => {
+      const problem = urlProblem(text);
+      if (problem) context.addIssue({ code: 'custom', message: problem });
+    })
+    .meta({ description, format: 'uri' });
+}
+
 /** An address that a worker may call without a credential. */
-export const healthUrl = z
-  .string()
-  .superRefine((text, context) => {
-    const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (!url || !/^https?:$/.test(url.protocol)) {
-      context.addIssue({ code: 'custom', message: 'is not an address that starts with http:// or https://' });
-    } else if (url.username !== '' || url.password !== '') {
-      context.addIssue({
-        code: 'custom',
-        message: 'must not hold a user name or password: the catalog holds no secrets',
-      });
-    }
-  })
-  .meta({ description: 'Answers expectStatus when the workload is healthy', format: 'uri' });
+export const healthUrl = httpUrl('Answers expectStatus when the workload is healthy');
+
+/** What is wrong with an address that the catalog gives, if anything. */
+function urlProblem(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) return 'is not an address that starts with http:// or https://';
+  if (url.username === '' && url.password === '') return undefined;
+  return 'must not hold a user name or password: the catalog holds no secrets';
+}

@@ -5,6 +5,7 @@ import { registerAudit } from './commands/audit';
 import { registerDoctor } from './commands/doctor';
 import { registerEndGrace } from './commands/end-grace';
 import { registerExtend } from './commands/extend';
+import { registerPhaseIn } from './commands/phase-in';
 import type { Run } from './commands/registration';
 import { registerRollback } from './commands/rollback';
 import { registerRotate } from './commands/rotate';
@@ -29,6 +30,7 @@ const COMMANDS = [
   registerAbort,
   registerExtend,
   registerEndGrace,
+  registerPhaseIn,
   registerRollback,
   registerDoctor,
   registerAudit,

@@ -1,6 +1,8 @@
 import { Cause, RotationFailure } from '../rotation/errors';
 import type { RequestRefusal, RollbackIncompleteDetails } from '../rotation/errors';
 import { rotationWorkflowId, secretIdOf } from '../rotation/names';
+import type { RotationStatus } from '../rotation/types';
+import { commandLines, graceCommands, graceText } from './grace-period';
 import type { RotationReport } from './rotation-report';
 import { startedBy } from './rotation-report';
 import { ExitCode } from './exit-codes';
@@ -33,6 +35,7 @@ export class UsageError extends OperatorError {
 export class AlreadyRunning extends OperatorError {
   constructor(secretId: string, running?: RotationReport) {
     const step = running?.status ? `, at step ${running.status.step} (${running.status.phase})` : '';
+    const grace = running?.status && graceText(running.status, Date.now());
     super(
       'AlreadyRunning',
       [
@@ -40,8 +43,9 @@ export class AlreadyRunning extends OperatorError {
           ? `${secretId} is already being changed: ${running.workflowType} runs since ${running.startedAt}${startedBy(running)}${step}.`
           : `${secretId} is already being changed.`,
         'Nothing was started.',
+        ...(grace ? [`${grace}.`] : []),
         ...(running?.unanswered ? [running.unanswered] : []),
-        ...whatNext(secretId),
+        ...whatNext(secretId, running?.status),
       ].join('\n'),
       ExitCode.Refused,
       running,
@@ -111,9 +115,15 @@ export function noWorker(taskQueue: string): string {
   return `no worker is polling task queue ${taskQueue}, or it is too busy to answer.`;
 }
 
-/** What to type while a rotation runs. */
-export function whatNext(secretId: string): string[] {
-  return [`Follow it: keyturn status ${secretId} --follow`, `Abort it:  keyturn abort ${secretId} --reason '...'`];
+/** What to type while a rotation runs; in its grace period also what moves or ends that. */
+export function whatNext(secretId: string, status?: RotationStatus): string[] {
+  const steering = status ? graceCommands(secretId, status) : [];
+  return commandLines([
+    { what: 'Follow it', command: `keyturn status ${secretId} --follow` },
+    ...(steering.length > 0 || status?.pastPointOfNoReturn
+      ? steering
+      : [{ what: 'Abort it', command: `keyturn abort ${secretId} --reason '...'` }]),
+  ]);
 }
 
 /** Causes of a refused rotation that the operator's own input brought about. */
@@ -124,6 +134,9 @@ const USAGE_CAUSES: ReadonlySet<string> = new Set([
   Cause.UnknownSecret,
   Cause.WrongSecretType,
 ]);
+
+/** Causes that people clear away at the provider, after which the same rotation succeeds. */
+const KEY_CAUSES: ReadonlySet<string> = new Set([Cause.TooManyKeys, Cause.KeyNotOurs, Cause.KeyStillUsed]);
 
 /**
  * Thrown when a rotation ended without rotating. `type` is one of {@link RotationFailure}, or `Aborted`, `Cancelled`,
@@ -152,6 +165,14 @@ function whatIsLeft(type: string, secretId: string, details: unknown): string[] 
   if (Array.isArray(leftToDo) && leftToDo.length > 0) {
     lines.push('Left to do by hand:');
     for (const left of leftToDo) lines.push(`  ${left.step}: ${left.todo} (${left.cause.message})`);
+  }
+  if (KEY_CAUSES.has(causeOf(details))) {
+    lines.push(
+      ...commandLines([
+        { what: 'See its keys', command: 'keyturn doctor' },
+        { what: 'Then rotate again', command: `keyturn rotate ${secretId}` },
+      ]),
+    );
   }
   if (type === 'Terminated') {
     lines.push(`Terminating undoes nothing. The next rotation finds what is left: keyturn rotate ${secretId}`);

@@ -1,6 +1,6 @@
 import type { SecretType } from '../rotation/names';
 import { secretIdOf } from '../rotation/names';
-import type { RotationInput, RotationResult } from '../rotation/types';
+import type { RotationInput, RotationResult, RotationStatus } from '../rotation/types';
 import { noWorker, OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
 import { inLanes } from './in-lanes';
@@ -43,10 +43,21 @@ export async function rotateEnvironment(shell: Shell, keyturn: KeyturnClient, fl
   }));
   try {
     await untilInterrupted(async (signal) => {
+      const ends: Promise<void>[] = [];
       await inLanes(fleet.rotations, fleet.concurrency, async ({ input, type }, index) => {
         if (signal.aborted) return;
-        entries[index] = await rotateOne(keyturn, input, type, { progress, signal, fleet, json: shell.json });
+        let onGracePeriod = () => {};
+        const inGracePeriod = new Promise<void>((resolve) => (onGracePeriod = resolve));
+        const end = rotateOne(keyturn, input, type, { progress, signal, fleet, onGracePeriod }).then((entry) => {
+          entries[index] = entry;
+        });
+        // What it throws is thrown when all are waited for.
+        end.catch(() => undefined);
+        ends.push(end);
+        // A grace period takes days and does no work: the others do not wait for it.
+        await Promise.race([end, inGracePeriod]);
       });
+      await Promise.all(ends);
     });
   } finally {
     progress.close();
@@ -58,21 +69,26 @@ interface Watching {
   progress: Progress;
   signal: AbortSignal;
   fleet: Fleet;
-  json: boolean;
+  /** Called, perhaps often, while both credentials work. */
+  onGracePeriod(): void;
 }
 
 async function rotateOne(
   keyturn: KeyturnClient,
   input: RotationInput,
   type: SecretType,
-  { progress, signal, fleet, json }: Watching,
+  { progress, signal, fleet, onGracePeriod }: Watching,
 ): Promise<FleetEntry> {
   const secretId = secretIdOf(input.environment, input.secret);
   try {
     const run = await keyturn.start(input, type);
     const { workflowId, runId } = run;
     if (fleet.detach) return { secretId, outcome: 'started', workflowId, runId };
-    const result = await keyturn.follow(run, json ? undefined : (status) => progress.update(secretId, status), {
+    const onStatus = (status: RotationStatus) => {
+      progress.update(secretId, status);
+      if (status.phase === 'grace-period') onGracePeriod();
+    };
+    const result = await keyturn.follow(run, onStatus, {
       signal,
       onUnanswered: () => progress.unanswered(secretId, noWorker(keyturn.taskQueue)),
     });

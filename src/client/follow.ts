@@ -23,10 +23,10 @@ export interface FollowOptions {
 
 /** Thrown when the operator stopped waiting; the rotation is not affected. */
 class Detached extends OperatorError {
-  constructor({ secretId, workflowId, runId }: RotationRun) {
+  constructor({ secretId, workflowId, runId }: RotationRun, status: RotationStatus | undefined) {
     super(
       'Detached',
-      [`Stopped waiting. The rotation of ${secretId} goes on.`, ...whatNext(secretId)].join('\n'),
+      [`Stopped waiting. The rotation of ${secretId} goes on.`, ...whatNext(secretId, status)].join('\n'),
       ExitCode.Detached,
       { workflowId, runId },
     );
@@ -47,12 +47,15 @@ export async function followRotation(
   const query = (timeoutMs: number) =>
     client.withDeadline(Date.now() + timeoutMs, () => handle.query<RotationStatus>('status'));
 
+  let lastSeen: RotationStatus | undefined;
+
   async function poll(report: (status: RotationStatus) => void): Promise<void> {
     while (!stop.aborted) {
       let pause = POLL_MS;
       try {
         const status = await unlessStopped(query(QUERY_TIMEOUT_MS), stop);
         if (status.phase === 'grace-period') pause = POLL_IN_GRACE_PERIOD_MS;
+        lastSeen = status;
         report(status);
       } catch (error) {
         if (isUnanswered(error)) onUnanswered?.();
@@ -66,7 +69,7 @@ export async function followRotation(
     const result = await unlessStopped(handle.result() as Promise<RotationResult>, signal);
     return rotatedOrAborted(run.secretId, result);
   } catch (error) {
-    if (error instanceof Stopped) throw new Detached(run);
+    if (error instanceof Stopped) throw new Detached(run, lastSeen);
     throw error instanceof WorkflowFailedError ? rotationFailed(run.secretId, error.cause) : error;
   } finally {
     ended.abort();

@@ -20,6 +20,7 @@ import type {
   RotationInput,
   RotationResult,
   RotationStatus,
+  SetPhaseInRequest,
 } from '../rotation/types';
 import { AlreadyRunning, NoRotationFound, NotRunning, noWorker, RequestRefused, RequestUnanswered } from './errors';
 import { followRotation } from './follow';
@@ -143,6 +144,11 @@ export class KeyturnClient {
     return this.request('endGracePeriod', environment, secret, request);
   }
 
+  /** Sets what share of use the new API key gets. @throws RequestRefused outside of a grace period, NotRunning, RequestUnanswered */
+  async setPhaseIn(environment: string, secret: string, request: SetPhaseInRequest): Promise<RequestAccepted> {
+    return this.request('setPhaseIn', environment, secret, request);
+  }
+
   private async startWorkflow(
     workflowType: string,
     input: RotationInput,
@@ -205,7 +211,7 @@ export class KeyturnClient {
     name: OperatorRequest['request'],
     environment: string,
     secret: string,
-    argument: AbortRequest | ExtendGracePeriodRequest | EndGracePeriodRequest,
+    argument: AbortRequest | ExtendGracePeriodRequest | EndGracePeriodRequest | SetPhaseInRequest,
   ): Promise<RequestAccepted> {
     const secretId = secretIdOf(environment, secret);
     const handle = this.client.workflow.getHandle(rotationWorkflowId(environment, secret));

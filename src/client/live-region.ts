@@ -31,6 +31,19 @@ export class LiveRegion {
   }
 }
 
+/** Breaks a line without colour at its spaces, where it is wider than the terminal. */
+export function wrapped(line: string, columns: number): string[] {
+  const lines: string[] = [];
+  let rest = line;
+  while (rest.length >= columns) {
+    const space = rest.lastIndexOf(' ', columns - 1);
+    if (space <= 0) break;
+    lines.push(rest.slice(0, space));
+    rest = rest.slice(space + 1);
+  }
+  return [...lines, rest];
+}
+
 /** Colour stands only at the beginning of a line, so the end can be taken off by the character. */
 function cut(line: string, columns: number): string {
   const excess = stripVTControlCharacters(line).length - (columns - 1);

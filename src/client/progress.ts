@@ -1,6 +1,6 @@
-import { formatDuration } from '../rotation/durations';
 import type { RotationStatus } from '../rotation/types';
-import { LiveRegion } from './live-region';
+import { commandLines, graceCommands, graceLines, graceText } from './grace-period';
+import { LiveRegion, wrapped } from './live-region';
 import type { Shell } from './shell';
 import { note, usesColour } from './shell';
 import { currentStep, duration, markOf, shownSteps, stepChange, stepLines } from './step-lines';
@@ -22,10 +22,10 @@ export interface Progress {
  */
 export function createProgress(shell: Shell, many: boolean): Progress {
   if (shell.json) return { update() {}, unanswered() {}, ended() {}, close() {} };
-  return shell.stderr.isTTY && shell.env.TERM !== 'dumb' ? liveProgress(shell, many) : lineProgress(shell);
+  return shell.stderr.isTTY && shell.env.TERM !== 'dumb' ? liveProgress(shell, many) : lineProgress(shell, many);
 }
 
-function lineProgress(shell: Shell): Progress {
+function lineProgress(shell: Shell, many: boolean): Progress {
   const said = new Map<string, Map<string, string>>();
   const saidOf = (secretId: string) => {
     let known = said.get(secretId);
@@ -44,14 +44,29 @@ function lineProgress(shell: Shell): Progress {
       for (const step of shownSteps(status)) {
         if (step.state !== 'pending') sayOnce(secretId, step.name, step.state, stepChange(step, Date.now()));
       }
-      if (status.phase === 'grace-period' && status.graceEndsAt) {
-        sayOnce(secretId, 'grace period', status.graceEndsAt, `grace period until ${status.graceEndsAt}`);
-      }
+      const grace = graceLines(status, Date.now());
+      if (grace.length === 0) return;
+      sayOnce(secretId, 'grace period', stateOfGrace(status), grace.map(lowerFirst).join('; '));
+      if (many) return sayOnce('all', 'grace period', 'begun', ALL_GO_ON);
+      const commands = [GOES_ON, ...commandLines(graceCommands(secretId, status))];
+      sayOnce(secretId, 'commands', commands.join('\n'), commands.join('\n  '));
     },
     unanswered: (secretId, reason) => sayOnce(secretId, 'worker', 'missing', `waiting: ${reason}`),
     ended: (secretId, summary) => summary && note(shell, `${secretId}: ${summary}`),
     close() {},
   };
+}
+
+const GOES_ON = 'Ctrl-C stops waiting; the rotation goes on.';
+const ALL_GO_ON = 'Ctrl-C stops waiting; the rotations that have started go on.';
+
+/** What of a grace period can change, but for the time that is left. */
+function stateOfGrace({ graceEndsAt, graceEndsLatest, phaseInPercent }: RotationStatus): string {
+  return JSON.stringify([graceEndsAt, graceEndsLatest, phaseInPercent]);
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 const REDRAW_MS = 120;
@@ -67,8 +82,13 @@ function liveProgress(shell: Shell, many: boolean): Progress {
       if (!status) return [`${secretId}: ${waiting ?? 'starting'}`];
       return many
         ? [oneLine(secretId, status, now, colour)]
-        : [...stepLines(status, now, colour), ...remarks(status, now)];
+        : [
+            ...stepLines(status, now, colour),
+            ...remarks(secretId, status, now).flatMap((line) => wrapped(line, shell.stderr.columns)),
+          ];
     });
+    const inGrace = [...shown.values()].some(({ status }) => status && graceText(status, now));
+    if (many && inGrace) lines.push(ALL_GO_ON);
     const waiting = many ? [] : [...shown.values()].flatMap((rotation) => rotation.waiting ?? []);
     region.draw([...lines, ...waiting.map((reason) => `waiting: ${reason}`)]);
   };
@@ -101,11 +121,14 @@ function liveProgress(shell: Shell, many: boolean): Progress {
 function oneLine(secretId: string, status: RotationStatus, now: number, colour: boolean): string {
   const step = currentStep(status);
   if (!step) return `${secretId}  ${status.phase}`;
+  const grace = graceText(status, now);
+  if (grace) return `${markOf(step.state, colour)} ${secretId}  ${lowerFirst(grace)}`;
   return `${markOf(step.state, colour)} ${secretId}  ${duration(step, now)}  ${step.summary}`;
 }
 
-function remarks(status: RotationStatus, now: number): string[] {
-  if (status.phase !== 'grace-period' || !status.graceEndsAt) return [];
-  const left = formatDuration(Math.max(0, Date.parse(status.graceEndsAt) - now));
-  return [`Grace period until ${status.graceEndsAt} (${left} left). Ctrl-C stops waiting; the rotation goes on.`];
+/** The one line that moves stands last. */
+function remarks(secretId: string, status: RotationStatus, now: number): string[] {
+  const [grace, ...more] = graceLines(status, now);
+  if (grace === undefined) return [];
+  return ['', ...commandLines(graceCommands(secretId, status)), ...more, `${grace}. ${GOES_ON}`];
 }

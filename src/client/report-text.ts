@@ -1,4 +1,5 @@
-import type { RotationResult } from '../rotation/types';
+import type { RotationResult, RotationStatus } from '../rotation/types';
+import { commandLines, graceCommands, graceLines } from './grace-period';
 import type { RotationReport, RunningRotation } from './rotation-report';
 import { startedBy } from './rotation-report';
 import { stepLines } from './step-lines';
@@ -33,7 +34,8 @@ export function reportText(report: RotationReport, colour: boolean): string {
   const lines = [`${secretId}: ${workflowType} since ${startedAt}${ended}${startedBy(report)}`];
   if (status) {
     lines.push(`Phase: ${status.phase}${status.pastPointOfNoReturn ? ', past the point of no return' : ''}`);
-    if (status.phase === 'grace-period' && status.graceEndsAt) lines.push(`Grace period until ${status.graceEndsAt}`);
+    if (execution === 'running') lines.push(...graceLines(status, Date.now()));
+    lines.push(...keyLines(status));
     const { current, candidate } = status.versions;
     if (!result && (current || candidate)) {
       lines.push(
@@ -41,15 +43,29 @@ export function reportText(report: RotationReport, colour: boolean): string {
       );
     }
     lines.push(...stepLines(status, closedAt ? Date.parse(closedAt) : Date.now(), colour).map((line) => `  ${line}`));
-    for (const { request, at, requestedBy, reason, refused } of status.requests) {
-      const who = requestedBy ? ` by ${requestedBy}` : '';
-      lines.push(`${at} ${request}${who}${reason ? ` (${reason})` : ''}${refused ? ` refused: ${refused}` : ''}`);
-    }
+    lines.push(...requestLines(status));
+    if (execution === 'running') lines.push(...commandLines(graceCommands(secretId, status)));
   }
   if (unanswered) lines.push(unanswered);
   if (result) lines.push(resultText(secretId, result));
   if (failure) lines.push(`${failure.type}: ${failure.message}`);
   return lines.join('\n');
+}
+
+/** The provider's public IDs. */
+function keyLines({ keys }: RotationStatus): string[] {
+  const known = [keys?.old && `old ${keys.old}`, keys?.new && `new ${keys.new}`].filter(Boolean);
+  return known.length > 0 ? [`Keys: ${known.join(', ')}`] : [];
+}
+
+/** Who asked for what, in order. */
+function requestLines({ requests, earlierRequests }: RotationStatus): string[] {
+  const lines = requests.map(({ request, at, asked, requestedBy, reason, refused }) => {
+    const who = requestedBy ? ` by ${requestedBy}` : '';
+    return `${at} ${request}${asked ? ` ${asked}` : ''}${who}${reason ? ` (${reason})` : ''}${refused ? ` refused: ${refused}` : ''}`;
+  });
+  if (!earlierRequests) return lines;
+  return [`${earlierRequests} earlier request${earlierRequests === 1 ? '' : 's'}, in the audit log`, ...lines];
 }
 
 /** `keyturn status`. */

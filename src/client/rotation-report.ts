@@ -1,4 +1,6 @@
 import type { WorkflowExecutionDescription, WorkflowExecutionStatusName } from '@temporalio/client';
+import type { NextCommand } from './grace-period';
+import { graceCommands, graceLeftMs } from './grace-period';
 import type { RotationResult, RotationStatus } from '../rotation/types';
 
 export type Execution = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed out' | 'unknown';
@@ -34,6 +36,22 @@ export interface RunningRotation {
   /** ISO 8601. */
   startedAt: string;
   phase?: string;
+}
+
+/** A report with what follows from the moment at which it is read, for programs as `keyturn status` tells it people. */
+export interface RotationReportNow extends RotationReport {
+  /** While it is in its grace period: how long that still lasts, in milliseconds. */
+  graceLeftMs?: number;
+  /** While it is in its grace period: what an operator can type now. */
+  canType?: NextCommand[];
+}
+
+export function reportAt(report: RotationReport, now: number): RotationReportNow {
+  const { status, secretId, execution } = report;
+  const left = status && execution === 'running' ? graceLeftMs(status, now) : undefined;
+  return status && left !== undefined
+    ? { ...report, graceLeftMs: left, canType: graceCommands(secretId, status) }
+    : report;
 }
 
 /** `, started by ann: leaked` for the middle of a sentence; empty when nobody said. */

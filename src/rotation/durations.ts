@@ -7,7 +7,10 @@ const MILLISECONDS = {
   week: 604_800_000,
 } as const;
 
-/** The longest grace period, in milliseconds: what nobody ends for a month has been forgotten. */
+/** The longest grace period that a catalog can allow, in milliseconds. */
+export const LONGEST_GRACE_PERIOD_MS = 365 * MILLISECONDS.day;
+
+/** The longest grace period where the catalog says nothing else, in milliseconds: what nobody ends for a month has been forgotten. */
 export const MAX_GRACE_PERIOD_MS = 30 * MILLISECONDS.day;
 
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)$/i;

@@ -49,6 +49,12 @@ export const Cause = {
   /** The server does not offer the TLS that was asked for, or its certificate is not trusted. */
   TlsRefused: 'TlsRefused',
   DependentUnhealthy: 'DependentUnhealthy',
+  /** The provider issues no further key, because there are as many as it allows. */
+  TooManyKeys: 'TooManyKeys',
+  /** A key that this rotation neither created nor recorded stands in its way. */
+  KeyNotOurs: 'KeyNotOurs',
+  /** The old key is still in use at the end of the longest grace period. */
+  KeyStillUsed: 'KeyStillUsed',
   /** The target system or Secrets Manager cannot be reached; proves nothing about a credential. */
   TargetUnavailable: 'TargetUnavailable',
   /** It was reached, and something of this secret's own (a lock, a connection limit) is in the way. */

@@ -2,7 +2,7 @@
 
 export const TASK_QUEUE = 'keyturn';
 
-export const SECRET_TYPES = ['app-secret', 'database'] as const;
+export const SECRET_TYPES = ['app-secret', 'database', 'api-key'] as const;
 
 /** A kind of secret that Keyturn knows how to rotate. */
 export type SecretType = (typeof SECRET_TYPES)[number];
@@ -11,6 +11,7 @@ export type SecretType = (typeof SECRET_TYPES)[number];
 export const ROTATION_WORKFLOWS = {
   'app-secret': 'rotateAppSecret',
   database: 'rotateDatabaseCredential',
+  'api-key': 'rotateApiKey',
 } as const satisfies Record<SecretType, string>;
 
 export const SEARCH_ATTRIBUTES = {
@@ -23,6 +24,11 @@ export const SEARCH_ATTRIBUTES = {
 /** Secrets Manager's name of a secret: `{environment}/{name}`. The name may itself contain slashes. */
 export function secretIdOf(environment: string, secret: string): string {
   return `${environment}/${secret}`;
+}
+
+/** Where the new API key is while both work: beside the secret, so that applications find it by its name. */
+export function secondarySecretIdOf(secretId: string): string {
+  return `${secretId}-secondary`;
 }
 
 /** Splits `{environment}/{name}` at its first slash; `undefined` when either part is missing. */

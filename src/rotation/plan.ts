@@ -60,4 +60,101 @@ export interface DatabasePlan extends PlanBase {
   gracePeriodMs?: number;
 }
 
-export type RotationPlan = AppSecretPlan | DatabasePlan;
+export interface ApiKeyPlan extends PlanBase {
+  type: 'api-key';
+  /** `{secretId}-secondary`. */
+  secondarySecretId: string;
+  provider: ApiKeyProviderPlan;
+  /** The fields of the JSON secret that hold the key's public ID and its value; the others are kept. */
+  fields: ApiKeyFields;
+  /** How long both keys work before the new one is promoted, in milliseconds. */
+  gracePeriodMs: number;
+  /** The longest that operators and usage may prolong it to, counted from its start, in milliseconds. */
+  maxGracePeriodMs: number;
+  /** What share of use the new key gets, and how long after the grace period's start; in ascending order. */
+  phaseIn: PhaseInStep[];
+  /** How long the old key must not have been used before it is revoked, in milliseconds; 0 does not ask. */
+  quietPeriodMs: number;
+  /** What happens to an old key that is in use when `maxGracePeriodMs` is over. */
+  onStillUsed: OnStillUsed;
+}
+
+export interface ApiKeyFields {
+  id: string;
+  value: string;
+}
+
+export interface PhaseInStep {
+  /** Milliseconds after the grace period's start. */
+  afterMs: number;
+  /** 0 to 100. */
+  percent: number;
+}
+
+/** `fail` rolls the rotation back; `revoke` retires the old key although somebody uses it. */
+export const ON_STILL_USED = ['fail', 'revoke'] as const;
+export type OnStillUsed = (typeof ON_STILL_USED)[number];
+
+/** Who issues the keys, and how to ask them. Holds names and addresses, never a value. */
+export type ApiKeyProviderPlan = AwsIamProviderPlan | HttpProviderPlan | AmazonSpApiProviderPlan;
+
+/** Access keys of an IAM user. */
+export interface AwsIamProviderPlan {
+  name: 'aws-iam';
+  userName: string;
+}
+
+/**
+ * One HTTP request. `url`, `headers` and `body` are templates; `{{name}}` names one of: `key.id`, `key.value` (the key that is asked about),
+ * `label` (the name that a new key gets), `admin.FIELD` (a field of the administrator's secret).
+ */
+export interface HttpCall {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  url: string;
+  headers: Record<string, string>;
+  /** JSON. */
+  body?: string;
+}
+
+/** Any REST service that issues keys. `…Pointer`s are JSON Pointers (RFC 6901) into its answers. */
+export interface HttpProviderPlan {
+  name: 'http';
+  /** Secrets Manager's name of a JSON secret whose fields templates may name as `admin.FIELD`. */
+  adminSecretId?: string;
+  /** How long one answer may take, in milliseconds. */
+  requestTimeoutMs: number;
+  /** How long a new or revoked key may take to be known everywhere, in milliseconds. */
+  settleMs: number;
+  /** The header that carries an idempotency key; a service that honours it gives the same answer again. */
+  idempotencyHeader?: string;
+  create: HttpCall & { idPointer: string; valuePointer: string };
+  /** `accepted` and `refused` are HTTP statuses; any other proves nothing. */
+  verify: HttpCall & { accepted: number[]; refused: number[] };
+  list: HttpCall & {
+    /** The array of keys. */
+    keysPointer: string;
+    /** Pointers into one of its elements. */
+    idPointer: string;
+    labelPointer?: string;
+    createdAtPointer?: string;
+    lastUsedAtPointer?: string;
+    activePointer?: string;
+  };
+  deactivate?: HttpCall;
+  reactivate?: HttpCall;
+  delete: HttpCall;
+}
+
+/** The client secret of an Amazon Selling Partner application, which Login with Amazon accepts. */
+export interface AmazonSpApiProviderPlan {
+  name: 'amazon-sp-api';
+  clientId: string;
+  /** The SQS queue that receives APPLICATION_OAUTH_CLIENT_NEW_SECRET. */
+  queueUrl: string;
+  /** The Selling Partner API's address, such as `https://sellingpartnerapi-na.amazon.com`. */
+  endpoint: string;
+  /** Login with Amazon's token address. */
+  tokenUrl: string;
+}
+
+export type RotationPlan = AppSecretPlan | DatabasePlan | ApiKeyPlan;

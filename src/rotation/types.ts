@@ -53,16 +53,25 @@ export interface RotationStatus {
   requestedBy?: string;
   reason?: string;
   graceEndsAt?: string;
+  /** The latest that the grace period's end can be moved to. */
+  graceEndsLatest?: string;
+  /** What share of use the new key gets, 0 to 100. */
   phaseInPercent?: number;
+  /** For an API key: the provider's public IDs of the old key and the new one. */
+  keys?: { old?: string; new?: string };
   pastPointOfNoReturn: boolean;
-  /** Who asked for what while it ran, in order; refused requests say why. */
+  /** Who asked for what while it ran, in order, the last hundred; refused requests say why. */
   requests: OperatorRequest[];
+  /** How many requests came before those. */
+  earlierRequests?: number;
   outcome?: Outcome | 'rolled-back' | 'rollback-incomplete' | 'retirement-incomplete' | 'refused';
 }
 
 export interface OperatorRequest {
-  request: 'abort' | 'extendGracePeriod' | 'endGracePeriod';
+  request: 'abort' | 'extendGracePeriod' | 'endGracePeriod' | 'setPhaseIn';
   at: string;
+  /** What of it: `by 3 days`, `until 2030-01-31T08:00:00Z`, `50 %`. */
+  asked?: string;
   requestedBy?: string;
   reason?: string;
   /** Why nothing was done; absent when it was accepted. */
@@ -95,6 +104,9 @@ export interface AbortRequest {
 export interface ExtendGracePeriodRequest {
   by?: string;
   until?: string;
+  /** Two requests with the same ID count once; for a signal that may have been sent twice. */
+  requestId?: string;
+  reason?: string;
   requestedBy?: string;
 }
 
@@ -103,10 +115,18 @@ export interface EndGracePeriodRequest {
   requestedBy?: string;
 }
 
+export interface SetPhaseInRequest {
+  /** 0 to 100, whole. */
+  percent: number;
+  reason?: string;
+  requestedBy?: string;
+}
+
 /** The answer to an accepted update. */
 export interface RequestAccepted {
   accepted: string;
   graceEndsAt?: string;
+  phaseInPercent?: number;
 }
 
 /** Where the three staging labels are, as VersionIds. */

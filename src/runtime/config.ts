@@ -32,6 +32,8 @@ export interface WorkerConfig extends Config {
   auditDatabaseUrl: string;
   healthAddress: ListenAddress;
   metricsAddress: ListenAddress;
+  /** How many rotations the worker keeps in memory, at about 1 MB each. */
+  maxCachedWorkflows: number;
   /** Turns worker versioning on. */
   deployment?: { name: string; buildId: string };
 }
@@ -73,6 +75,7 @@ export async function readWorkerConfig(env: Environment): Promise<WorkerConfig> 
   const shared = readShared(env, problems);
   const healthAddress = readAddress(env, 'KEYTURN_HEALTH_ADDRESS', '127.0.0.1:9465', problems);
   const metricsAddress = readAddress(env, 'KEYTURN_METRICS_ADDRESS', '127.0.0.1:9464', problems);
+  const maxCachedWorkflows = readCount(env, 'KEYTURN_MAX_CACHED_WORKFLOWS', 250, problems);
   const deployment = readDeployment(env, problems);
   if (shared.auditDatabaseUrl === undefined && !value(env, 'KEYTURN_AUDIT_DATABASE_URL')) {
     problems.push(`KEYTURN_AUDIT_DATABASE_URL is not set; expected ${AUDIT_URL_SHAPE}`);
@@ -85,6 +88,7 @@ export async function readWorkerConfig(env: Environment): Promise<WorkerConfig> 
     auditDatabaseUrl: shared.auditDatabaseUrl as string,
     healthAddress,
     metricsAddress,
+    maxCachedWorkflows,
     ...(deployment && { deployment }),
   };
 }
@@ -151,6 +155,13 @@ function readAddress(env: Environment, name: string, standard: string, problems:
       `${name} is '${text}'; expected an IP address and a port, such as ${standard} (port 0: any free one)`,
     );
   return address ?? { host: '127.0.0.1', port: 0 };
+}
+
+function readCount(env: Environment, name: string, standard: number, problems: string[]): number {
+  const text = value(env, name) ?? `${standard}`;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  problems.push(`${name} is '${text}'; expected a whole number from 1 to 999999, such as ${standard}`);
+  return standard;
 }
 
 function readDeployment(env: Environment, problems: string[]): WorkerConfig['deployment'] {

@@ -25,7 +25,7 @@ export function workerTuning(config: WorkerConfig): Partial<WorkerOptions> {
     maxConcurrentWorkflowTaskExecutions: 100,
     // About 1 MB each. A rotation in its grace period sleeps for weeks, and reading its hundred events again when it
     // wakes costs nothing.
-    maxCachedWorkflows: 250,
+    maxCachedWorkflows: config.maxCachedWorkflows,
 
     // Two polls always wait, so that the next step of a single rotation starts at once; the server's feedback raises
     // that for a fleet.

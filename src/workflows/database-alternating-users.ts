@@ -4,7 +4,6 @@ import { Cause } from '../rotation/errors';
 import type { DatabasePlan } from '../rotation/plan';
 import {
   confirmCurrentLogin,
-  currentOf,
   loginWithCandidate,
   proveOldPasswordRefused,
   settleLeftovers,
@@ -13,7 +12,7 @@ import {
 } from './database-steps';
 import { causeOf } from './saga/failures';
 import type { Recipe, RotationContext, Step } from './saga/step';
-import { createCandidate, deliver, promote } from './secret-steps';
+import { createCandidate, currentOf, deliver, promote } from './secret-steps';
 
 const groupOf = ({ plan }: RotationContext<DatabasePlan>) => plan.groupRole ?? '';
 
@@ -57,8 +56,32 @@ const gracePeriod: Step<DatabasePlan> = {
   summary: ({ plan }) =>
     `let both logins work ${plan.gracePeriodMs === undefined ? 'until the next rotation' : `for ${formatDuration(plan.gracePeriodMs)}`}`,
   when: ({ plan }) => plan.gracePeriodMs !== undefined && plan.gracePeriodMs > 0,
-  run: ({ plan }, { waitOutGracePeriod }) => waitOutGracePeriod(plan.gracePeriodMs ?? 0),
+  run: ({ plan }, { waitOutGracePeriod, graceStart }) =>
+    waitOutGracePeriod({ endsAt: graceStart() + (plan.gracePeriodMs ?? 0) }),
 };
+
+/** What proves nothing about either login: an outage after weeks of use is no reason to undo them. */
+const PROVES_NOTHING: readonly string[] = [
+  Cause.TargetUnavailable,
+  Cause.TargetBusy,
+  Cause.Throttled,
+  Cause.SessionsStillOpen,
+  Cause.Unexpected,
+];
+
+/** Does what has to come before the old login is locked, and leaves it unlocked where that cannot be found out. */
+async function beforeLocking(context: RotationContext<DatabasePlan>, look: () => Promise<void>): Promise<void> {
+  try {
+    await look();
+  } catch (error) {
+    const cause = causeOf(error);
+    if (isCancellation(error) || !PROVES_NOTHING.includes(cause.type)) throw error;
+    context.oldLoginInUse = true;
+    context.warnings.push(
+      `The old login was not locked: ${cause.message} Its password changes with the next rotation.`,
+    );
+  }
+}
 
 /** Weeks may have passed since the candidate was proved in use, and people may have moved labels meanwhile. */
 const verifyBeforeRetiring: Step<DatabasePlan> = {
@@ -66,29 +89,22 @@ const verifyBeforeRetiring: Step<DatabasePlan> = {
   name: 'verifyBeforeRetiring',
   phase: 'retiring',
   when: gracePeriod.when,
+  run: (context, activities) => beforeLocking(context, () => verifyAsApplication.run(context, activities)),
 };
 
 const waitForSessionsToEnd: Step<DatabasePlan> = {
   name: 'waitForSessionsToEnd',
   summary: () => 'wait until the old login has no open session',
   phase: 'retiring',
-  when: ({ plan, input }) => plan.gracePeriodMs !== undefined && !input.emergency,
-  run: async (context, { wait }) => {
-    try {
-      await wait(context.plan.timeouts.stepMs).waitForSessionsToEnd({
+  when: ({ plan, input, oldLoginInUse }) => plan.gracePeriodMs !== undefined && !input.emergency && !oldLoginInUse,
+  // An application that holds on to a session works; taking its login away could only harm it.
+  run: (context, { wait }) =>
+    beforeLocking(context, () =>
+      wait(context.plan.timeouts.stepMs).waitForSessionsToEnd({
         versionId: currentOf(context),
         target: targetOf(context),
-      });
-    } catch (error) {
-      const cause = causeOf(error);
-      if (isCancellation(error) || cause.type !== Cause.SessionsStillOpen) throw error;
-      // An application that holds on to a session works; taking its login away could only harm it.
-      context.oldLoginInUse = true;
-      context.warnings.push(
-        `The old login was not locked: ${cause.message} Its password changes with the next rotation.`,
-      );
-    }
-  },
+      }),
+    ),
 };
 
 const lockOldLogin: Step<DatabasePlan> = {
@@ -96,7 +112,7 @@ const lockOldLogin: Step<DatabasePlan> = {
   summary: () => 'lock the old login',
   phase: 'retiring',
   when: ({ plan, oldLoginInUse }) => plan.gracePeriodMs !== undefined && !oldLoginInUse,
-  pointOfNoReturn: true,
+  pointOfNoReturn: () => true,
   run: (context, { write }) => write.lockLogin({ versionId: currentOf(context), target: targetOf(context) }),
 };
 

@@ -1,7 +1,6 @@
 import type { DatabasePlan } from '../rotation/plan';
 import {
   confirmCurrentLogin,
-  currentOf,
   loginWithCandidate,
   proveOldPasswordRefused,
   settleLeftovers,
@@ -9,7 +8,7 @@ import {
   verifyAsApplication,
 } from './database-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
-import { createCandidate, deliver, promote } from './secret-steps';
+import { createCandidate, currentOf, deliver, promote } from './secret-steps';
 
 const how = ({ plan }: RotationContext<DatabasePlan>) =>
   plan.adminSecretId ? `as the administrator in ${plan.adminSecretId}` : 'as the login itself';

@@ -1,6 +1,6 @@
 import type { DatabaseTarget } from '../activities/postgres/credentials';
 import type { DatabasePlan } from '../rotation/plan';
-import { discardStaleCandidate, staleCandidate } from './secret-steps';
+import { currentOf, discardStaleCandidate, staleCandidate } from './secret-steps';
 import type { RotationContext, Step } from './saga/step';
 
 /** The steps that both strategies for a database have. */
@@ -10,9 +10,6 @@ export const targetOf = ({ plan }: RotationContext<DatabasePlan>): DatabaseTarge
   sslRootCert: plan.sslRootCert,
   adminSecretId: plan.adminSecretId,
 });
-
-/** A database secret always has a current version: one without is refused before the first step. */
-export const currentOf = ({ found }: RotationContext): string => found.labels.current ?? '';
 
 export const settleLeftovers: Step<DatabasePlan> = {
   name: 'settleLeftovers',

@@ -1,5 +1,6 @@
 import type { RotationPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
+import { apiKeyRotation } from './rotate-api-key';
 import { databaseRecipe } from './rotate-database-credential';
 import { appSecretRecipe } from './rotate-app-secret';
 import { runRotation } from './saga/run-rotation';
@@ -20,6 +21,10 @@ function recipeFor(plan: RotationPlan, input: RotationInput): Chosen<RotationPla
       return { plan, recipe: appSecretRecipe as Recipe<RotationPlan>, needsCurrentVersion: true };
     case 'database': {
       const chosen = databaseRecipe(plan, input);
+      return { ...chosen, recipe: chosen.recipe as Recipe<RotationPlan> };
+    }
+    case 'api-key': {
+      const chosen = apiKeyRotation(plan, input, true);
       return { ...chosen, recipe: chosen.recipe as Recipe<RotationPlan> };
     }
   }

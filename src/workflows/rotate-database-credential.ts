@@ -1,11 +1,11 @@
-import { parseDuration } from '../rotation/durations';
+import { MAX_GRACE_PERIOD_MS } from '../rotation/durations';
 import { Cause } from '../rotation/errors';
 import type { DatabasePlan, RotationPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
 import { alternatingUsersRecipe } from './database-alternating-users';
 import { singleUserRecipe } from './database-single-user';
 import { refuse } from './saga/failures';
-import { expectType, runRotation } from './saga/run-rotation';
+import { expectType, graceAskedFor, runRotation } from './saga/run-rotation';
 import type { Chosen } from './saga/run-rotation';
 
 /** Rotates the login of a PostgreSQL database by the strategy that the catalog names. */
@@ -37,5 +37,5 @@ export function databaseRecipe(plan: RotationPlan, input: RotationInput): Chosen
 /** A leaked login is locked as soon as the other one is in use; otherwise what the input says, then the catalog. */
 function graceOf({ gracePeriodMs }: DatabasePlan, { emergency, gracePeriod }: RotationInput): number | undefined {
   if (emergency) return 0;
-  return gracePeriod === undefined ? gracePeriodMs : parseDuration(gracePeriod);
+  return graceAskedFor(gracePeriod, MAX_GRACE_PERIOD_MS) ?? gracePeriodMs;
 }

@@ -25,6 +25,22 @@ export const settleStaleCandidate: Step<RotationPlan> = {
   run: (context, { write }) => write.moveLabels(discardStaleCandidate(context)),
 };
 
+/** A secret of this type always has a current version: one without is refused before the first step. */
+export const currentOf = ({ found }: Pick<RotationContext, 'found'>): string => found.labels.current ?? '';
+
+/** Takes AWSPENDING off the candidate, or deletes the secret that was made for it. */
+export const discardCandidate: NonNullable<Step<RotationPlan>['undo']> = {
+  summary: ({ plan, found }) =>
+    found.exists ? `discard the candidate of ${plan.secretId}` : `delete ${plan.secretId} again`,
+  // Last, and only when nothing is left of the rest: the next rotation needs the candidate to find its way in.
+  afterTheOthers: true,
+  unlessOthersFailed: true,
+  run: ({ candidate, found }, { write }) =>
+    found.exists
+      ? write.moveLabels({ versionId: candidate, moves: [{ label: 'pending', from: candidate }] })
+      : write.discardCreatedSecret({ versionId: candidate }),
+};
+
 /** Makes the candidate durable before any other system hears of it; going back, it is the version labelled AWSPREVIOUS. */
 export function createCandidate<P extends RotationPlan>(
   shapeOf: (context: RotationContext<P>) => CandidateShape,
@@ -49,17 +65,7 @@ export function createCandidate<P extends RotationPlan>(
         description: plan.description,
       });
     },
-    undo: {
-      summary: ({ plan, found }) =>
-        found.exists ? `discard the candidate of ${plan.secretId}` : `delete ${plan.secretId} again`,
-      // Last, and only when nothing is left of the rest: the next rotation needs the candidate to find its way in.
-      afterTheOthers: true,
-      unlessOthersFailed: true,
-      run: ({ candidate, found }, { write }) =>
-        found.exists
-          ? write.moveLabels({ versionId: candidate, moves: [{ label: 'pending', from: candidate }] })
-          : write.discardCreatedSecret({ versionId: candidate }),
-    },
+    undo: discardCandidate,
   };
 }
 

@@ -20,29 +20,41 @@ export async function watchMemory(pid: number) {
   let underLoad = idle;
   return {
     async during(work: () => Promise<void>): Promise<void> {
-      const done = new AbortController();
-      const watching = (async () => {
-        while (!done.signal.aborted) {
-          underLoad = Math.max(underLoad, await residentMiB(pid));
-          await delay(LOOK_EVERY_MS);
-        }
-      })();
-      try {
-        await work();
-      } finally {
-        done.abort();
-        await watching;
-      }
+      underLoad = Math.max(underLoad, await highestMiB(pid, work));
     },
     async end(): Promise<Memory> {
-      await delay(SETTLED_AFTER_MS);
-      return { idle, underLoad, after: await residentMiB(pid) };
+      return { idle, underLoad, after: await settledMiB(pid) };
     },
   };
 }
 
-/** From /proc where there is one, else from `ps`. */
-async function residentMiB(pid: number): Promise<number> {
+/** The highest that is seen while `work` runs. */
+export async function highestMiB(pid: number, work: () => Promise<unknown>): Promise<number> {
+  const done = new AbortController();
+  let highest = 0;
+  const watching = (async () => {
+    while (!done.signal.aborted) {
+      highest = Math.max(highest, await residentMiB(pid));
+      await delay(LOOK_EVERY_MS);
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    done.abort();
+    await watching;
+  }
+  return highest;
+}
+
+/** Some seconds after a load. */
+export async function settledMiB(pid: number): Promise<number> {
+  await delay(SETTLED_AFTER_MS);
+  return residentMiB(pid);
+}
+
+/** Resident set size of a process; from /proc where there is one, else from `ps`. */
+export async function residentMiB(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined);
   const kib = status
     ? /^VmRSS:\s+(\d+)/m.exec(status)?.[1]

@@ -1,11 +1,12 @@
 import { table } from '../../src/client/table';
 import type { RotationCalls } from './calls';
 import { CONTENDERS, NAMES } from './contenders';
+import { graceSections } from './grace-report';
+import type { GraceFigures } from './grace';
 import type { Footprint } from './history';
 import type { Machine } from './machine';
-import type { Memory } from './memory';
-import type { Overhead } from './overhead';
-import type { Recovery } from './recovery';
+import { one, section, two } from './report-parts';
+import type { RotationFigures } from './rotations';
 import type { Throughput } from './throughput';
 
 /** All that a run measured. Times are in milliseconds where their name says nothing else. */
@@ -13,27 +14,26 @@ export interface Measurements {
   machine: Machine;
   /** The load average of one minute. */
   load: { before: number; after: number };
-  calls: RotationCalls;
-  overhead: Overhead;
-  throughput: Throughput[];
-  footprints: Footprint[];
-  memory: Memory;
-  recovery: Recovery;
+  rotations?: RotationFigures;
+  gracePeriods?: GraceFigures;
   tookSeconds: number;
 }
 
-const one = (value: number) => value.toFixed(1);
-const two = (value: number) => value.toFixed(2);
-
 /** The measurements for people. */
-export function reportText(measured: Measurements): string {
-  const { machine, load } = measured;
+export function reportText({ machine, load, rotations, gracePeriods, tookSeconds }: Measurements): string {
   const { node, temporalServer, postgresql, aws } = machine.versions;
   return [
     [
       `${machine.processors} processors (${machine.model}), ${one(machine.memoryGiB)} GiB; load ${two(load.before)} before, ${two(load.after)} after`,
-      `Node ${node}, Temporal server ${temporalServer}, PostgreSQL ${postgresql}, AWS: ${aws}; took ${Math.round(measured.tookSeconds)} s`,
+      `Node ${node}, Temporal server ${temporalServer}, PostgreSQL ${postgresql}, AWS: ${aws}; took ${Math.round(tookSeconds)} s`,
     ].join('\n'),
+    ...(rotations ? rotationSections(rotations) : []),
+    ...(gracePeriods ? graceSections(gracePeriods) : []),
+  ].join('\n\n');
+}
+
+function rotationSections(measured: RotationFigures): string[] {
+  return [
     section('The calls of one single-user rotation', calls(measured.calls)),
     section(
       `One at a time: milliseconds, of ${measured.overhead.measured} each, taken in turn`,
@@ -58,11 +58,7 @@ export function reportText(measured: Measurements): string {
       'From SIGKILL after the password was changed to the end of the rotation, in seconds',
       `median ${one(measured.recovery.medianSeconds)} of ${measured.recovery.seconds.map(one).join(', ')}`,
     ),
-  ].join('\n\n');
-}
-
-function section(title: string, body: string): string {
-  return `${title}\n${body.replace(/^/gm, '  ')}`;
+  ];
 }
 
 function calls({ steps, secretsManager, logins, statements, auditRecords }: RotationCalls): string {

@@ -15,7 +15,7 @@ import type { Report } from '../lab/part';
 import { watchPath } from '../lab/watcher';
 import { spawnWorker } from '../lab/worker-process';
 import type { WorkerProcess } from '../lab/worker-process';
-import { createSubjects, ENVIRONMENT, TASK_QUEUE } from './subjects';
+import { ENVIRONMENT, TASK_QUEUE } from './subjects';
 
 /** What all measurements share. */
 export interface Stage {
@@ -34,8 +34,16 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** What measurements work on. */
+export interface Props {
+  /** Makes the secrets, and the catalog at that path. */
+  create(lab: Lab, secretsManager: SecretsManagerClient, catalog: string): Promise<void>;
+  /** For the worker, besides the lab's. */
+  settings?: Record<string, string>;
+}
+
 /** @throws PartUnavailable */
-export async function openStage(report: Report): Promise<Stage> {
+export async function openStage(report: Report, { create, settings }: Props): Promise<Stage> {
   const lab = await startLab({ report });
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-bench-'));
   const opened: (() => Promise<unknown>)[] = [() => lab.stop(), watchPath(directory)];
@@ -51,8 +59,8 @@ export async function openStage(report: Report): Promise<Stage> {
     const connection = await Connection.connect({ address: lab.temporal.address });
     opened.push(() => connection.close());
     const catalog = join(directory, 'keyturn.yaml');
-    await createSubjects(lab, secretsManager, catalog);
-    const workerEnv = { ...lab.env, KEYTURN_CATALOG: catalog, KEYTURN_TASK_QUEUE: TASK_QUEUE };
+    await create(lab, secretsManager, catalog);
+    const workerEnv = { ...lab.env, KEYTURN_CATALOG: catalog, KEYTURN_TASK_QUEUE: TASK_QUEUE, ...settings };
     const worker = await spawnWorker(workerEnv);
     opened.push(() => worker.stop());
     await worker.ready;

@@ -1,4 +1,4 @@
-/** `npm run demo`: rotations on real parts, one killed in the middle, one that fails; exit code 0 only if all was as promised. */
+/** `npm run demo`: rotations on real parts, one killed in the middle, one that fails, one aborted; exit code 0 only if all was as promised. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,15 +10,17 @@ import { secretsManagerOf } from '../lab/aws';
 import { startLab } from '../lab/lab';
 import type { Lab } from '../lab/lab';
 import { PartUnavailable, secondsSince } from '../lab/part';
-import { projectFile } from '../lab/project';
+import { sampleCatalogFor } from '../lab/sample-catalog';
 import { seedSampleCatalog } from '../lab/seed';
 import { stopSignal } from '../lab/stop-signals';
 import { spawnWorker } from '../lab/worker-process';
 import type { WorkerProcess } from '../lab/worker-process';
+import { startFakeKeyService } from '../testbed/fake-key-service';
 import { createPauses, PAUSES_DIRECTORY } from '../testbed/pauses';
+import { abortInGracePeriod, QUIET_PERIOD, rotateWithGracePeriod } from './api-key-story';
 import { BrokenRelease } from './application';
+import type { Chapter } from './stage';
 import { failAndRollBack, killWorker, rotateAppSecret, rotateUnderLoad } from './story';
-import type { Chapter } from './story';
 
 const say = (line: string): void => console.log(line);
 
@@ -38,13 +40,14 @@ async function tell(): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-demo-'));
   const connection = await Connection.connect({ address: lab.temporal.address });
   const secretsManager = secretsManagerOf(lab.aws);
+  const keyService = await startFakeKeyService();
   const workers: WorkerProcess[] = [];
   let release: BrokenRelease | undefined;
   const storyStartedAt = Date.now();
   try {
-    await seedSampleCatalog(lab);
+    await seedSampleCatalog(lab, keyService);
     const catalog = join(directory, 'keyturn.yaml');
-    await writeFile(catalog, await readFile(projectFile('keyturn.yaml'), 'utf8'));
+    await writeFile(catalog, await sampleCatalogFor(keyService));
     const startWorker = async () => {
       const worker = await spawnWorker(workerEnv(lab, catalog, directory), { program: WORKER_PROGRAM });
       workers.push(worker);
@@ -54,6 +57,7 @@ async function tell(): Promise<number> {
     const stage = {
       client: new KeyturnClient(new Client({ connection, namespace: lab.temporal.namespace })),
       secretsManager,
+      keyService,
       pauses: createPauses(directory),
       startWorker,
       say,
@@ -76,12 +80,19 @@ async function tell(): Promise<number> {
       await killWorker(stage, 'dev/database/app', worker),
     ];
     release = await BrokenRelease.start(secretsManager, 'dev/database/app');
-    await dependOn(catalog, release.healthUrl);
+    const { healthUrl } = release;
+    await edit(catalog, 'database/app', {
+      dependents: [{ http: { name: 'broken release', healthUrl, timeout: '3 seconds' } }],
+    });
     chapters.push(await failAndRollBack(stage, 'dev/database/app'));
+    await edit(catalog, 'api/payments', { quietPeriod: QUIET_PERIOD });
+    chapters.push(await rotateWithGracePeriod(stage, 'dev/api/payments'));
+    chapters.push(await abortInGracePeriod(stage, 'dev/api/payments'));
     return close(chapters, secondsSince(storyStartedAt), secondsSince(startedAt));
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
     await release?.stop();
+    await keyService.stop();
     secretsManager.destroy();
     await connection.close();
     await lab.stop();
@@ -93,15 +104,13 @@ function workerEnv(lab: Lab, catalog: string, directory: string): Record<string,
   return { ...lab.env, KEYTURN_CATALOG: catalog, [PAUSES_DIRECTORY]: directory };
 }
 
-/** Edits the catalog as an operator would: the next rotation of database/app has a dependent. */
-async function dependOn(catalog: string, healthUrl: string): Promise<void> {
+/** Edits the catalog as an operator would: the next rotation goes by it. */
+async function edit(catalog: string, secret: string, changes: Record<string, unknown>): Promise<void> {
   const content = parse(await readFile(catalog, 'utf8')) as {
     environments: { dev: { secrets: Record<string, Record<string, unknown>> } };
   };
-  content.environments.dev.secrets['database/app'] = {
-    ...content.environments.dev.secrets['database/app'],
-    dependents: [{ http: { name: 'broken release', healthUrl, timeout: '3 seconds' } }],
-  };
+  const { secrets } = content.environments.dev;
+  secrets[secret] = { ...secrets[secret], ...changes };
   await writeFile(catalog, stringify(content));
 }
 
@@ -109,17 +118,7 @@ function close(chapters: Chapter[], story: string, all: string): number {
   say('\nWhat happened (the last 12 characters of each version ID):\n');
   say(
     table([
-      [
-        '',
-        'secret',
-        'outcome',
-        'took',
-        'old version',
-        'now current',
-        'application queries',
-        'old password',
-        'as promised',
-      ],
+      ['', 'secret', 'outcome', 'took', 'old version', 'now current', 'application', 'old credential', 'as promised'],
       ...chapters.map((c) => [
         c.what,
         c.secretId,
@@ -127,8 +126,8 @@ function close(chapters: Chapter[], story: string, all: string): number {
         c.took,
         c.oldVersion,
         c.newVersion,
-        c.queries,
-        c.oldPassword,
+        c.application,
+        c.oldCredential,
         c.asPromised ? 'yes' : 'NO',
       ]),
     ]),

@@ -1,40 +1,10 @@
-import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { KeyturnClient } from '../../src/client/keyturn-client';
-import { parseSecretId } from '../../src/rotation/names';
-import type { SecretType } from '../../src/rotation/names';
-import type { RotationResult } from '../../src/rotation/types';
 import type { WorkerProcess } from '../lab/worker-process';
-import type { Pauses, Point } from '../testbed/pauses';
+import type { Point } from '../testbed/pauses';
 import { Application, opens, readCredential } from './application';
+import { rotate, seconds, short } from './stage';
+import type { Chapter, Stage } from './stage';
 
-/** What the story is told with. */
-export interface Stage {
-  client: KeyturnClient;
-  secretsManager: SecretsManagerClient;
-  pauses: Pauses;
-  startWorker(): Promise<WorkerProcess>;
-  say(line: string): void;
-}
-
-/** One line of the closing table. */
-export interface Chapter {
-  what: string;
-  secretId: string;
-  outcome: string;
-  took: string;
-  oldVersion: string;
-  newVersion: string;
-  /** Of the application that kept querying. */
-  queries: string;
-  /** Asked of the database itself. */
-  oldPassword: string;
-  /** Whether all of it was as promised. */
-  asPromised: boolean;
-}
-
-const nobody = { queries: '-', oldPassword: '-' };
-const short = (versionId: string | undefined) => versionId?.slice(-12) ?? '-';
-const seconds = (since: number) => `${((Date.now() - since) / 1_000).toFixed(2)} s`;
+const nobody = { application: '-', oldCredential: '-' };
 
 export async function rotateAppSecret(stage: Stage, secretId: string): Promise<Chapter> {
   stage.say(`\n1. An application secret: ${secretId} does not exist yet, so Keyturn creates it, then rotates it.`);
@@ -75,8 +45,8 @@ export async function rotateUnderLoad(
     took,
     oldVersion: short(versions.previous),
     newVersion: short(versions.current),
-    queries: `${queries}, ${failed} failed${windowOf(application)}`,
-    oldPassword: old ? 'works until the next rotation' : 'refused',
+    application: `${queries} queries, ${failed} failed${windowOf(application)}`,
+    oldCredential: old ? 'works until the next rotation' : 'refused',
     asPromised: outcome === 'rotated' && current && old !== about.oldIsRefused && (about.mayFail || failed === 0),
   };
 }
@@ -108,8 +78,8 @@ export async function killWorker(stage: Stage, secretId: string, victim: WorkerP
     took: seconds(startedAt),
     oldVersion: short(versions.previous),
     newVersion: short(versions.current),
-    queries: '-',
-    oldPassword: old ? 'still works' : 'refused',
+    application: '-',
+    oldCredential: old ? 'still works' : 'refused',
     asPromised: outcome === 'rotated' && signal === 'SIGKILL' && current && !old,
   };
 }
@@ -135,25 +105,10 @@ export async function failAndRollBack(stage: Stage, secretId: string): Promise<C
     took: seconds(startedAt),
     oldVersion: short(before.versionId),
     newVersion: short(after.versionId),
-    queries: '-',
-    oldPassword: works ? 'works again' : 'refused',
+    application: '-',
+    oldCredential: works ? 'works again' : 'refused',
     asPromised: failure?.type === 'RotationRolledBack' && works && after.versionId === before.versionId,
   };
-}
-
-async function rotate(stage: Stage, secretId: string, type: SecretType): Promise<RotationResult> {
-  const { environment, secret } = parseSecretId(secretId) ?? { environment: '', secret: '' };
-  const run = await stage.client.start({ environment, secret, requestedBy: 'demo', reason: 'npm run demo' }, type);
-  const seen = new Set<string>();
-  return stage.client.follow(run, (status) => {
-    for (const step of status.steps) {
-      const line = `   ${step.state.padEnd(7)} ${step.summary}`;
-      if (!['pending', 'running', 'skipped', 'undoing'].includes(step.state) && !seen.has(line)) {
-        seen.add(line);
-        stage.say(line);
-      }
-    }
-  });
 }
 
 /** Lets the application go on for a moment after the rotation. */

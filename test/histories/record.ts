@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startLab } from '../lab/lab';
 import type { Lab } from '../lab/lab';
@@ -8,13 +8,15 @@ import { recordings } from './recordings';
 
 const FOLDER = projectFile('test', 'histories');
 
-/** Records the histories of this folder anew, from real rotations in a lab of their own: `npm run histories`. */
+/**
+ * Records the histories that this folder lacks, from real rotations in a lab of their own: `npm run histories`. To have one recorded
+ * anew, delete it first.
+ */
 async function main(): Promise<void> {
   const lab = await startLab({ report: (line) => console.log(line) });
   try {
     Object.assign(process.env, lab.env);
     const histories = await record(lab);
-    for (const file of await readdir(FOLDER)) if (file.endsWith('.json')) await rm(join(FOLDER, file));
     for (const [name, text] of histories) await writeFile(join(FOLDER, `${name}.json`), text);
   } finally {
     await lab.stop();
@@ -27,7 +29,9 @@ async function record(lab: Lab): Promise<Map<string, string>> {
   const bed = await openTestbed();
   try {
     await bed.startWorker();
+    const recorded = new Set(await readdir(FOLDER));
     for (const [name, run] of Object.entries(recordings({ bed, lab }))) {
+      if (recorded.has(`${name}.json`)) continue;
       const { workflowId, runId } = await run();
       const history = await bed.client.workflow.getHandle(workflowId, runId).fetchHistory();
       histories.set(name, withoutTraces(JSON.stringify({ workflowId, history })));

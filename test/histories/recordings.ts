@@ -15,7 +15,11 @@ const LEFTOVERS_AFTER: Record<Kind, string> = {
   'app-secret': 'createCandidate',
   'single-user': 'setPassword',
   'alternating-users': 'prepareLogin',
+  'api-key': 'createKey',
 };
+
+/** The first step that leaves something to undo. */
+const firstToUndo = (kind: Kind) => (kind === 'api-key' ? 'createKey' : 'createCandidate');
 
 interface Login {
   username: string;
@@ -77,7 +81,7 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     }),
     ...each('cancelled', async (kind) => {
       const secret = await subject(kind, `${kind}/cancelled`);
-      return interrupted(secret, 'createCandidate', 'after', () => rotationOf(secret).cancel());
+      return interrupted(secret, firstToUndo(kind), 'after', () => rotationOf(secret).cancel());
     }),
     ...each('after-a-terminated-one', async (kind) => {
       const secret = await subject(kind, `${kind}/terminated`);
@@ -148,6 +152,38 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       await session.connect();
       return run(secret).finally(() => session.end());
     },
+    'api-key-with-a-grace-period': async () => {
+      const secret = await subject('api-key', 'key-grace', {
+        gracePeriod: '1 hour',
+        phaseIn: [{ after: '1 second', percent: 10 }],
+      });
+      const handle = await bed.start(secret);
+      await status(secret, 'the first share', ({ phaseInPercent }) => phaseInPercent === 10);
+      await handle.signal('setPhaseIn', { percent: 101, requestedBy: 'too much' });
+      await handle.signal('extendGracePeriod', { by: '1 day', requestId: 'once', requestedBy: 'night shift' });
+      await handle.signal('extendGracePeriod', { by: '1 day', requestId: 'once', requestedBy: 'night shift' });
+      await handle.executeUpdate('setPhaseIn', { args: [{ percent: 50, requestedBy: 'day shift' }] });
+      await handle.executeUpdate('endGracePeriod', { args: [{ reason: 'all have it', requestedBy: 'day shift' }] });
+      return ended(handle);
+    },
+    'api-key-still-used': async () => {
+      const { secret, opens } = await createSubject(bed, 'api-key', 'key-used', { quietPeriod: '3 seconds' });
+      await opens();
+      return run(secret);
+    },
+    'api-key-still-used-and-revoked': async () => {
+      const { secret, opens } = await createSubject(bed, 'api-key', 'key-in-use', {
+        quietPeriod: '1 minute',
+        maxGracePeriod: '2 minutes',
+        gracePeriod: '1 second',
+      });
+      await opens();
+      const handle = await bed.start(secret);
+      await status(secret, 'it waits', ({ step, phase }) => step === 'waitForQuiet' && phase === 'grace-period');
+      await handle.signal('endGracePeriod', { requestedBy: 'night shift' });
+      return ended(handle);
+    },
+    'api-key-emergency': async () => run(await subject('api-key', 'key-emergency'), { emergency: true }),
     'front-door': async () => {
       await bed.declare({ front: { type: 'app-secret' } });
       return throughTheFrontDoor('front');

@@ -10,11 +10,17 @@ import { secretsManagerOf } from './aws';
 import { asSuperuser } from './audit-database';
 import type { Lab } from './lab';
 
+/** What the sample catalog's API key is issued by. */
+interface KeyIssuer {
+  adminToken: string;
+  issue(name: string): { id: string; value: string };
+}
+
 /**
- * Makes what the sample catalog's environment `dev` names, with random values: the secrets, the logins and the databases.
+ * Makes what the sample catalog's environment `dev` names, with random values: the secrets, the logins and databases, and the API key.
  * `dev/jwt-secret` is left out, because Keyturn creates what is missing.
  */
-export async function seedSampleCatalog(lab: Lab): Promise<void> {
+export async function seedSampleCatalog(lab: Lab, keyService: KeyIssuer): Promise<void> {
   const secretsManager = secretsManagerOf(lab.aws);
   try {
     await putSecret(secretsManager, 'dev/encryption-key', randomValue());
@@ -25,6 +31,7 @@ export async function seedSampleCatalog(lab: Lab): Promise<void> {
     );
     await seedSingleUser(lab, secretsManager);
     await seedAlternatingUsers(lab, secretsManager);
+    await seedApiKey(keyService, secretsManager);
   } finally {
     secretsManager.destroy();
   }
@@ -67,6 +74,13 @@ async function seedAlternatingUsers(lab: Lab, secretsManager: SecretsManagerClie
   });
   await putDatabaseSecret(lab, secretsManager, 'dev/database/orders', 'orders', 'orders', password);
   await putDatabaseSecret(lab, secretsManager, 'dev/database/admin', 'orders', 'keyturn_admin', adminPassword);
+}
+
+/** `api/payments`: a key that somebody has made by hand, and `api/payments-admin`: what may make and delete keys. */
+async function seedApiKey(keyService: KeyIssuer, secretsManager: SecretsManagerClient): Promise<void> {
+  const { id, value } = keyService.issue('made by hand');
+  await putSecret(secretsManager, 'dev/api/payments', JSON.stringify({ keyId: id, key: value, account: 'acme' }));
+  await putSecret(secretsManager, 'dev/api/payments-admin', JSON.stringify({ token: keyService.adminToken }));
 }
 
 /** The shape that AWS's own rotation functions use, and `sslmode`, because the lab's server has no TLS. */

@@ -1,17 +1,23 @@
 /** `npm run lab`: the real parts, the sample catalog's secrets and a worker, until Ctrl-C. */
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { rotationWorkflowId, TASK_QUEUE } from '../../src/rotation/names';
-import { shellQuoted, writeEnvFile } from './env-file';
+import { startFakeKeyService } from '../testbed/fake-key-service';
+import type { FakeKeyService } from '../testbed/fake-key-service';
+import { envFile, shellQuoted } from './env-file';
 import { onPath } from './executables';
 import { startLab, type Lab } from './lab';
+import { writeOwnFile } from './own-file';
 import { PartUnavailable, reportFor, secondsSince } from './part';
 import { PROJECT_ROOT, projectFile } from './project';
+import { sampleCatalogFor } from './sample-catalog';
 import { seedSampleCatalog } from './seed';
 import { stopSignal } from './stop-signals';
 import { spawnWorker, WorkerNotReady, type WorkerProcess } from './worker-process';
 
 /** Two labs in one checkout need a folder each. */
-const ENV_FILE = join(process.env.KEYTURN_LAB_FOLDER || projectFile('.lab'), 'env');
+const FOLDER = resolve(process.env.KEYTURN_LAB_FOLDER || projectFile('.lab'));
+const ENV_FILE = join(FOLDER, 'env');
+const CATALOG_FILE = join(FOLDER, 'keyturn.yaml');
 
 const say = (line: string): void => console.log(line);
 
@@ -22,13 +28,14 @@ async function main(): Promise<number> {
   // Stopped while starting: what was started so far ends with this process.
   if (typeof running === 'string') return 130;
 
-  const { lab, worker, removeEnvFile } = running;
+  const { lab, worker, keyService, removeFiles } = running;
   const workerEnd = await Promise.race([stopped.then(() => undefined), worker.exited]);
   if (workerEnd !== undefined) {
     say(`\nThe worker has ended (${workerEnd.signal ?? `exit code ${workerEnd.code}`}), so the lab ends too.`);
   }
-  await removeEnvFile();
+  await removeFiles();
   await worker.stop();
+  await keyService.stop();
   await lab.stop();
   return workerEnd === undefined ? 0 : 1;
 }
@@ -36,22 +43,31 @@ async function main(): Promise<number> {
 interface Running {
   lab: Lab;
   worker: WorkerProcess;
-  removeEnvFile: () => Promise<void>;
+  keyService: FakeKeyService;
+  removeFiles: () => Promise<void>;
 }
 
 async function startAll(): Promise<Running> {
   const startedAt = Date.now();
   const lab = await startLab({ report: say });
-  await seedSampleCatalog(lab);
-  const worker = await startWorker(lab);
-  const removeEnvFile = await writeEnvFile(ENV_FILE, lab.env);
-  say(`\n${introduction(lab, secondsSince(startedAt))}`);
-  return { lab, worker, removeEnvFile };
+  const keyService = await startFakeKeyService();
+  reportFor('key service', say)(`ready on ${keyService.url}, in place of a provider of API keys`);
+  await seedSampleCatalog(lab, keyService);
+  const removeCatalog = await writeOwnFile(CATALOG_FILE, await sampleCatalogFor(keyService));
+  const env = { ...lab.env, KEYTURN_CATALOG: CATALOG_FILE };
+  const worker = await startWorker(env);
+  const removeEnvFile = await writeOwnFile(ENV_FILE, envFile(env));
+  say(`\n${introduction(lab, keyService, secondsSince(startedAt))}`);
+  const removeFiles = async () => {
+    await removeEnvFile();
+    await removeCatalog();
+  };
+  return { lab, worker, keyService, removeFiles };
 }
 
-async function startWorker(lab: Lab): Promise<WorkerProcess> {
+async function startWorker(env: Record<string, string>): Promise<WorkerProcess> {
   const startedAt = Date.now();
-  const worker = await spawnWorker(lab.env, { onLine: warningsOnly });
+  const worker = await spawnWorker(env, { onLine: warningsAndNotifications });
   const { healthAddress, metricsAddress } = await worker.ready;
   reportFor(
     'worker',
@@ -61,15 +77,18 @@ async function startWorker(lab: Lab): Promise<WorkerProcess> {
 }
 
 /** Its log is one JSON object per line; what is not JSON is meant for a person. */
-function warningsOnly(line: string): void {
-  if (!line.startsWith('{') || /"level":"(warn|error|fatal)"/.test(line)) reportFor('worker', say)(line);
+function warningsAndNotifications(line: string): void {
+  const forPeople = /"level":"(warn|error|fatal)"|"event":"notification"/;
+  if (!line.startsWith('{') || forPeople.test(line)) reportFor('worker', say)(line);
 }
 
-function introduction(lab: Lab, took: string): string {
+function introduction(lab: Lab, keyService: FakeKeyService, took: string): string {
   const temporal = onPath('temporal') === undefined ? '"$LAB_TEMPORAL_BIN"' : 'temporal';
   const keyturn = 'node dist/src/client/cli.js';
-  const workflowId = rotationWorkflowId('dev', 'database/app');
-  const input = shellQuoted(JSON.stringify({ environment: 'dev', secret: 'database/app' }));
+  const start = (type: string, secret: string) => {
+    const input = shellQuoted(JSON.stringify({ environment: 'dev', secret }));
+    return `${temporal} workflow start --task-queue ${TASK_QUEUE} --type ${type} --workflow-id ${rotationWorkflowId('dev', secret)} --input ${input}`;
+  };
   return [
     `The lab is up (${took}). Ctrl-C ends it.`,
     '',
@@ -77,16 +96,24 @@ function introduction(lab: Lab, took: string): string {
     `  web UI       ${lab.temporal.uiUrl ?? 'that of your own server'}`,
     `  PostgreSQL   ${lab.postgres.host}:${lab.postgres.port} (superuser: $LAB_DATABASE_URL)`,
     `  AWS          ${lab.aws.endpoint}`,
+    `  key service  ${keyService.url}`,
+    `  catalog      ${shown(CATALOG_FILE)}, a copy of keyturn.yaml; edit it to try something else`,
     '',
     'To try in another terminal:',
     '',
     `  source ${shown(ENV_FILE)}`,
     '',
     '  # rotate the password of a database login',
-    `  ${temporal} workflow start --task-queue ${TASK_QUEUE} --type rotateDatabaseCredential --workflow-id ${workflowId} --input ${input}`,
+    `  ${start('rotateDatabaseCredential', 'database/app')}`,
     '',
     '  # rotate an application secret, watching its steps',
     `  ${keyturn} rotate dev/jwt-secret`,
+    '',
+    '  # rotate an API key: both keys work for 7 days, or until you say otherwise',
+    `  ${start('rotateApiKey', 'api/payments')}`,
+    `  ${keyturn} phase-in dev/api/payments 50`,
+    `  ${keyturn} extend dev/api/payments --by '3 days'`,
+    `  ${keyturn} end-grace dev/api/payments`,
     '',
     '  # see what was done, step by step',
     `  ${keyturn} status dev/database/app`,

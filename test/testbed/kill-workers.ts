@@ -11,6 +11,14 @@ export interface Survived extends KilledRotation {
 
 const END_WITHIN_MS = 60_000;
 
+/** What one worker takes on at the same time, with room for rotations that have not stopped yet. */
+const STANDING_STILL_PER_WORKER = 35;
+
+/** As many workers as it takes for each of so many rotations to stand still in an activity. */
+export async function startWorkersFor(bed: Testbed, rotations: number): Promise<WorkerProcess[]> {
+  return Promise.all(Array.from({ length: Math.ceil(rotations / STANDING_STILL_PER_WORKER) }, () => bed.startWorker()));
+}
+
 /**
  * Lets all rotations come to their points, kills the workers with SIGKILL, starts another one, and returns when all have ended; what
  * became of each is noted in it. One that fails on its way does not keep the others from theirs.

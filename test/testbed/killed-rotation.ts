@@ -8,8 +8,8 @@ import type { HeldLogin } from './held-login';
 import type { KillPoint } from './kill-points';
 import type { Point } from './pauses';
 import type { Situation } from './situation';
-import { createSubject } from './subjects';
-import type { Kind, Subject } from './subjects';
+import { createSubject, hasGracePeriod, LEAVES_MOST_AFTER } from './subjects';
+import type { Subject } from './subjects';
 import { failureOf } from './testbed';
 import type { Testbed } from './testbed';
 import { until } from './until';
@@ -34,7 +34,7 @@ export interface KilledRotation {
   standStill(): Promise<void>;
   /** For any instant: starts it some time within the next second. */
   startSoon(): Promise<void>;
-  /** For a point during an activity: returns when its statement has begun and waits. */
+  /** For a point during an activity: returns when its statement has begun and waits, or its request has taken effect. */
   waitInside(): Promise<void>;
   /** To be called once the worker is dead: nothing holds the rotation any more. */
   letGo(): Promise<void>;
@@ -42,12 +42,8 @@ export interface KilledRotation {
   close(): Promise<void>;
 }
 
-/** Until then a terminated rotation of a kind has changed all that its successor must find. */
-const TERMINATED_AFTER: Record<Kind, string> = {
-  'app-secret': 'createCandidate',
-  'single-user': 'setPassword',
-  'alternating-users': 'prepareLogin',
-};
+/** Longer than any worker that waits for the answer lives. */
+const UNANSWERED_MS = 600_000;
 
 /** Makes the secret and all that its rotation needs to get to a point. */
 export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret: string): Promise<KilledRotation> {
@@ -56,7 +52,7 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
   const dependent = await startDependent(`the service of ${secret}`, at.undoing ? '1 second' : '10 minutes');
   const subject = await createSubject(bed, at.kind, secret, {
     dependents: [dependent.declaration],
-    ...(at.kind === 'alternating-users' && { gracePeriod: waitsOnly ? '1 hour' : '1 second' }),
+    ...(hasGracePeriod(at.kind) && { gracePeriod: waitsOnly ? '1 hour' : '1 second' }),
   }).catch(async (error: unknown) => {
     await dependent.stop();
     throw error;
@@ -72,7 +68,7 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
   let held: HeldLogin | undefined;
 
   async function terminateOne(): Promise<void> {
-    const left: Point = { secretId, step: TERMINATED_AFTER[at.kind], when: 'after' };
+    const left: Point = { secretId, step: LEAVES_MOST_AFTER[at.kind], when: 'after' };
     await bed.pauses.stopAt(left);
     const terminated = await bed.start(secret);
     await bed.pauses.reached(left);
@@ -93,11 +89,21 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
     return subject.logins.find((login) => login !== username) ?? username;
   }
 
+  async function requestUnanswered(route: string): Promise<void> {
+    const { service } = subject;
+    const requests = service?.requests(route) ?? 0;
+    service?.slowAnswers(route, UNANSWERED_MS);
+    await bed.pauses.goOn(point);
+    await until(`${secretId} has asked for ${route}`, () =>
+      Promise.resolve((service?.requests(route) ?? 0) > requests),
+    );
+  }
+
   let asked = 0;
   const rotation: KilledRotation = {
     at,
     subject,
-    before: { labels: {}, versions: {}, about: {}, roles: [] },
+    before: { labels: {}, versions: {}, about: {}, roles: [], keys: [] },
     versionsBefore: [],
     asked: () => dependent.asked - asked,
 
@@ -132,6 +138,7 @@ export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret:
     },
 
     async waitInside() {
+      if (at.request !== undefined) return requestUnanswered(at.request);
       held = await holdLogin(await loginConcerned());
       await bed.pauses.goOn(point);
       await held.isWaitedFor();

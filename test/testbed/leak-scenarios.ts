@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import type { RotationInput, RotationResult } from '../../src/rotation/types';
 import { freePort } from '../lab/ports';
+import { apiKeyLeakScenarios } from './api-key-leak-scenarios';
 import type { Point } from './pauses';
 import { QUOTING } from './quoting-aws';
 import type { QuotingAws } from './quoting-aws';
@@ -20,6 +22,19 @@ export interface Stage {
   aws: QuotingAws;
   /** Takes a value that was used although it is in no secret. */
   used(value: string): void;
+}
+
+/** How scenarios rotate, and say how that must end. */
+export interface Expectations {
+  rotates(secret: string, input?: Partial<RotationInput>, type?: string): Promise<RotationResult>;
+  /** @param expected the types of the failure and of its cause. */
+  fails(expected: string, rotation: Promise<unknown>): Promise<void>;
+  /** Does something while a rotation stands still. */
+  whileAt(
+    secret: string,
+    where: Omit<Point, 'secretId'>,
+    act: () => Promise<unknown>,
+  ): Promise<WorkflowHandleWithFirstExecutionRunId>;
 }
 
 /** Rotations that succeed, and rotations that fail in every way that brings an error near to a value. */
@@ -41,7 +56,6 @@ export function leakScenarios({ bed, aws, used }: Stage): Record<string, () => P
     if (ended !== expected) throw new Error(`it ended ${ended} and not ${expected}: ${message}`);
   }
 
-  /** Does something while a rotation stands still. */
   async function whileAt(secret: string, where: Omit<Point, 'secretId'>, act: () => Promise<unknown>) {
     const point = { secretId: secrets.idOf(secret), ...where };
     await pauses.stopAt(point);
@@ -72,6 +86,7 @@ export function leakScenarios({ bed, aws, used }: Stage): Record<string, () => P
   }
 
   return {
+    ...apiKeyLeakScenarios({ bed, aws, used, canary }, { rotates, fails, whileAt }),
     'creates an application secret': async () => {
       await bed.declare({ created: { type: 'app-secret' } });
       await rotates('created');

@@ -5,6 +5,7 @@ import {
   ListSecretsCommand,
   ListSecretVersionIdsCommand,
   PutSecretValueCommand,
+  UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import type { CreateSecretCommandInput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { secretIdOf } from '../../src/rotation/names';
@@ -47,6 +48,16 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
       );
       return put.VersionId ?? '';
     },
+    /** As a person does who brings a version into use: AWSCURRENT moves, and AWSPENDING is taken off. */
+    async moveCurrent(secret: string, from: string, to: string): Promise<void> {
+      const SecretId = idOf(secret);
+      const move = (VersionStage: string, RemoveFromVersionId: string, MoveToVersionId?: string) =>
+        client.send(
+          new UpdateSecretVersionStageCommand({ SecretId, VersionStage, RemoveFromVersionId, MoveToVersionId }),
+        );
+      await move('AWSCURRENT', from, to);
+      await move('AWSPENDING', to);
+    },
     async labels(secret: string): Promise<StagingLabels> {
       const { VersionIdsToStages = {} } = await client.send(new DescribeSecretCommand({ SecretId: idOf(secret) }));
       const having = (label: string) =>
@@ -86,7 +97,10 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
 
 export type Secrets = ReturnType<typeof createSecrets>;
 
-/** The text of a version, and its secret parts: of a database secret only the password, of other JSON every text. */
+/** Where API keys have their value; the other fields of their secrets are public. */
+const KEY_FIELDS = ['key', 'secretAccessKey', 'clientSecret'];
+
+/** The text of a version, and its secret parts: of a database secret only the password, of an API key's only the key, of other JSON every text. */
 export function canariesOf(text: string, versionId: string): Canary[] {
   const whole = { value: text, versionId };
   let parsed: unknown;
@@ -96,6 +110,10 @@ export function canariesOf(text: string, versionId: string): Canary[] {
     return [whole];
   }
   if (typeof parsed !== 'object' || parsed === null) return [whole];
+  for (const field of KEY_FIELDS) {
+    if (field in parsed) return [whole, { value: String((parsed as Record<string, unknown>)[field]), versionId }];
+  }
+  if ('keyturn' in parsed) return [];
   if (!('password' in parsed)) return [whole, ...[...textsIn(parsed)].map((value) => ({ value, versionId }))];
   const { password, username } = parsed as { password: unknown; username?: unknown };
   return [whole, { value: String(password), versionId, username: String(username) }];

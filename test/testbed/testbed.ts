@@ -51,6 +51,8 @@ export interface Testbed {
   rotate(secret: string, input?: Partial<RotationInput>, workflowType?: string): Promise<RotationResult>;
   /** Text that a test got to see and wants scanned too: CLI output, messages. */
   alsoScan(name: string, text: string): void;
+  /** Values that no secret of the environment need hold at the end, such as those of deleted keys. */
+  alsoSecret(values: () => string[]): void;
   /** Ends the workers, and then looks for every value that was ever stored in all that left the activities. */
   close(): Promise<void>;
 }
@@ -83,6 +85,7 @@ export async function openTestbed(
   const workers: WorkerProcess[] = [];
   const runs: Run[] = [];
   const seen: { name: string; text: string }[] = [];
+  const moreValues: (() => string[])[] = [];
   const env = Object.fromEntries(
     Object.entries({
       ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(AWS|TEMPORAL|KEYTURN)_/.test(name))),
@@ -151,6 +154,9 @@ export async function openTestbed(
     alsoScan(name, text) {
       seen.push({ name, text });
     },
+    alsoSecret(values) {
+      moreValues.push(values);
+    },
     async close() {
       try {
         const metrics = await Promise.all(workers.map(metricsOf));
@@ -160,7 +166,10 @@ export async function openTestbed(
           environment,
           taskQueue,
           runs,
-          canaries: [...(await secrets.everyValue()), ...databases.passwords().map((value) => ({ value }))],
+          canaries: [
+            ...(await secrets.everyValue()),
+            ...[...databases.passwords(), ...moreValues.flatMap((values) => values())].map((value) => ({ value })),
+          ],
           texts: [
             ...workers.map((worker, n) => ({ name: `log of worker ${n + 1}`, text: worker.output() })),
             ...metrics,

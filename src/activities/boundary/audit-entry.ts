@@ -1,8 +1,8 @@
 import type { Info } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AuditEntry } from '../audit/audit-log';
-import { OPERATOR_ACT_ACTIVITY } from '../audit/activities';
-import type { OperatorActInput } from '../audit/activities';
+import { OPERATOR_ACTS_ACTIVITY, OPERATOR_ACT_ACTIVITY } from '../audit/activities';
+import type { OperatorActInput, OperatorActsInput } from '../audit/activities';
 import { errorClass, outsideCalls } from './activity-scope';
 
 /** What the record of every activity says, before anything is known of how it went. */
@@ -50,11 +50,23 @@ export function failedEntry(identity: ActivityIdentity, error: Error, durationMs
   return { ...identity, outcome: 'failed', outsideCalls: outsideCalls(), durationMs, failure };
 }
 
-/** The one record of an operator's act, or `undefined` when the activity is another. */
-export function operatorActEntry(identity: ActivityIdentity): AuditEntry | undefined {
-  if (identity.activity.type !== OPERATOR_ACT_ACTIVITY) return undefined;
-  const { act, accepted } = identity.input as OperatorActInput;
-  return { ...identity, what: act, outcome: accepted ? 'accepted' : 'refused' };
+/** The records of operators' acts, one each, or `undefined` when the activity is another. */
+export function operatorActEntries(identity: ActivityIdentity): AuditEntry[] | undefined {
+  if (identity.activity.type === OPERATOR_ACT_ACTIVITY) {
+    const { act, accepted } = identity.input as OperatorActInput;
+    return [{ ...identity, what: act, outcome: accepted ? 'accepted' : 'refused' }];
+  }
+  if (identity.activity.type !== OPERATOR_ACTS_ACTIVITY) return undefined;
+  const { acts } = identity.input as OperatorActsInput;
+  return acts.map((act) => ({
+    ...identity,
+    who: act.requestedBy ?? 'unknown',
+    what: act.request,
+    step: act.request,
+    reason: act.reason,
+    outcome: act.refused === undefined ? 'accepted' : 'refused',
+    input: act,
+  }));
 }
 
 /** For messages: `setPassword of prod/database/app`. */

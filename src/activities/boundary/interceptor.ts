@@ -5,7 +5,7 @@ import { Cause } from '../../rotation/errors';
 import type { AuditEntry, AuditLog } from '../audit/audit-log';
 import { failure } from '../failures';
 import { holdsProtectedValue, runInActivityScope } from './activity-scope';
-import { failedEntry, identityOf, operatorActEntry, startedEntry, stepName, succeededEntry } from './audit-entry';
+import { failedEntry, identityOf, operatorActEntries, startedEntry, stepName, succeededEntry } from './audit-entry';
 import type { ActivityIdentity } from './audit-entry';
 import { safeFailure } from './safe-failure';
 
@@ -45,9 +45,9 @@ async function recorded(
   context: Context,
   run: () => Promise<unknown>,
 ): Promise<unknown> {
-  const act = operatorActEntry(identity);
-  if (act) {
-    await append(audit, act, identity, 'Nothing was done about the request yet');
+  const acts = operatorActEntries(identity);
+  if (acts) {
+    for (const act of acts) await append(audit, act, identity, 'The request has no record yet');
     return run();
   }
 

@@ -49,12 +49,7 @@ export function createSecretsManagerActivities(secrets: SecretStore) {
     /** Makes the candidate durable before any target hears of it. On a retry the stored one is kept, never drawn anew. */
     async createCandidate(input: CreateCandidateInput): Promise<void> {
       const { secretId, versionId, currentVersionId, exists } = input;
-      if ((await secrets.findVersion(secretId, versionId)) !== undefined) {
-        const { pending, current } = (await secrets.inspect(secretId)).labels;
-        if (current === versionId || pending === versionId) return;
-        // It lost its label, to a reset of this workflow or to another rotation that was terminated.
-        return secrets.moveLabels(secretId, [{ label: 'pending', from: pending, to: versionId }]);
-      }
+      if (await isStaged(secrets, secretId, versionId)) return;
       const current = currentVersionId ? await secrets.readVersion(secretId, currentVersionId) : undefined;
       const text = protect(composeCandidate(input, current));
       const bytes = Buffer.byteLength(text);
@@ -86,6 +81,16 @@ export function createSecretsManagerActivities(secrets: SecretStore) {
       await secrets.deleteNow(secretId);
     },
   };
+}
+
+/** Whether the candidate is stored already; one that lost its label, to a reset or to a terminated rotation, gets it back. */
+export async function isStaged(secrets: SecretStore, secretId: string, versionId: string): Promise<boolean> {
+  if ((await secrets.findVersion(secretId, versionId)) === undefined) return false;
+  const { pending, current } = (await secrets.inspect(secretId)).labels;
+  if (current !== versionId && pending !== versionId) {
+    await secrets.moveLabels(secretId, [{ label: 'pending', from: pending, to: versionId }]);
+  }
+  return true;
 }
 
 function composeCandidate({ secretId, shape, password }: CreateCandidateInput, current: string | undefined): string {

@@ -4,6 +4,7 @@ import {
   DescribeSecretCommand,
   GetSecretValueCommand,
   PutSecretValueCommand,
+  TagResourceCommand,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import type { DescribeSecretCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -45,6 +46,8 @@ export interface SecretStore {
    * @throws LabelsMoved when AWSCURRENT is elsewhere: somebody moved it. AWSPREVIOUS and AWSPENDING are then left where they are.
    */
   moveLabels(secretId: string, moves: LabelMove[]): Promise<void>;
+  /** Sets tags, which everybody who may list secrets can read. */
+  tag(secretId: string, tags: Record<string, string>): Promise<void>;
   /** Deletes a secret at once, without a recovery window. */
   deleteNow(secretId: string): Promise<void>;
 }
@@ -232,6 +235,11 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
         if (move.from === undefined && (await whereIs(secretId, move.label)) === move.to) continue;
         await moveLabel(secretId, move);
       }
+    },
+
+    async tag(secretId, tags) {
+      const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+      await call(secretId, 'TagResource', () => client.send(new TagResourceCommand({ SecretId: secretId, Tags })));
     },
 
     async deleteNow(secretId) {

@@ -9,7 +9,9 @@ export const registerEndGrace: Register = (program, run) => {
     .command('end-grace')
     .summary('end a grace period now')
     .description(
-      'Ends the grace period of a running rotation: the old credential is retired now. Refused (exit code 3) outside of one.',
+      'Ends the grace period of a running rotation now. Database: the old login is locked. ' +
+        'API key: the new key is promoted, and the old one is revoked once it is no longer used. ' +
+        'Refused (exit code 3) outside of one.',
     )
     .argument('<secret>', '<environment>/<name>')
     .option('--reason <text>', 'why, for the audit trail')

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { parseDuration } from '../../rotation/durations';
 import { UsageError } from '../errors';
 import { operatorName } from '../operator';
@@ -9,6 +10,7 @@ import type { Register } from './registration';
 interface ExtendOptions {
   by?: string;
   until?: string;
+  reason?: string;
 }
 
 export const registerExtend: Register = (program, run) => {
@@ -19,10 +21,16 @@ export const registerExtend: Register = (program, run) => {
     .argument('<secret>', '<environment>/<name>')
     .option('--by <duration>', "from the end in force, such as '3 days'")
     .option('--until <time>', 'an ISO 8601 time with its offset, such as 2030-01-31T12:00:00Z')
+    .option('--reason <text>', 'why, for the audit trail')
     .action((text: string, options: ExtendOptions) =>
       run((shell) => {
         const { environment, secret, secretId } = parseSecretArgument(text);
-        const request = { ...newEnd(options), requestedBy: operatorName(shell.env) };
+        const request = {
+          ...newEnd(options),
+          requestId: randomUUID(),
+          reason: options.reason,
+          requestedBy: operatorName(shell.env),
+        };
         return withKeyturn(readConfig(shell.env), async (keyturn) =>
           requestAnswer(secretId, await keyturn.extendGracePeriod(environment, secret, request)),
         );
@@ -33,7 +41,7 @@ export const registerExtend: Register = (program, run) => {
 /** Without an offset a time would mean something else on the worker than here. */
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/;
 
-function newEnd({ by, until }: ExtendOptions): ExtendOptions {
+function newEnd({ by, until }: ExtendOptions): Pick<ExtendOptions, 'by' | 'until'> {
   if (by !== undefined && until === undefined) {
     if (!parseDuration(by))
       throw new UsageError(`'${by}' is not a duration. Expected one such as '3 days' or '12 hours'.`);

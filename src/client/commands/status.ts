@@ -4,6 +4,7 @@ import type { Answer, Shell } from '../shell';
 import { usesColour } from '../shell';
 import { reportText, runningText } from '../report-text';
 import { follow } from '../start-and-follow';
+import { reportAt } from '../rotation-report';
 import type { Register } from './registration';
 
 export const registerStatus: Register = (program, run) => {
@@ -31,6 +32,6 @@ async function showOne(shell: Shell, text: string, wait: boolean): Promise<Answe
       const { workflowId, runId } = report;
       return follow(shell, keyturn, { environment, secret, secretId, workflowId, runId });
     }
-    return { result: report, text: reportText(report, usesColour(shell.env, shell.stdout)) };
+    return { result: reportAt(report, Date.now()), text: reportText(report, usesColour(shell.env, shell.stdout)) };
   });
 }

@@ -1,4 +1,5 @@
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { credentialOf } from '../../activities/api-keys/credential';
 import { parseDatabaseSecret } from '../../activities/secrets-manager/database-secret';
 import { parseJsonSecret } from '../../activities/secrets-manager/json-secret';
 import type { SecretStore } from '../../activities/secrets-manager/store';
@@ -54,8 +55,9 @@ async function lookAtSecret(name: string, secrets: SecretStore, plan: RotationPl
   return ok(name, `readable, AWSCURRENT is version ${versionId}${candidate}`);
 }
 
-function missing(name: string, { type, secretId }: RotationPlan): Check {
-  switch (type) {
+function missing(name: string, plan: RotationPlan): Check {
+  const { secretId } = plan;
+  switch (plan.type) {
     case 'app-secret':
       return ok(name, 'does not exist yet; the first rotation creates it');
     case 'database':
@@ -63,6 +65,12 @@ function missing(name: string, { type, secretId }: RotationPlan): Check {
         name,
         'does not exist',
         `Store the login that works today: aws secretsmanager create-secret --name ${secretId} --secret-string file://<file with {engine, host, port, dbname, username, password}>`,
+      );
+    case 'api-key':
+      return failed(
+        name,
+        'does not exist',
+        `Store the key that works today: aws secretsmanager create-secret --name ${secretId} --secret-string file://<file with {${plan.fields.id}, ${plan.fields.value}}>`,
       );
   }
 }
@@ -75,5 +83,8 @@ function checkShape(plan: RotationPlan, text: string): void {
       return;
     case 'app-secret':
       if (plan.field !== undefined) parseJsonSecret(text, where);
+      return;
+    case 'api-key':
+      credentialOf(plan.fields, text, where);
   }
 }

@@ -1,20 +1,28 @@
+import { IAMClient } from '@aws-sdk/client-iam';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { createApiKeyProviders } from '../../activities/api-keys/providers';
 import { runInActivityScope } from '../../activities/boundary/activity-scope';
 import { createCredentials } from '../../activities/postgres/credentials';
 import { createPostgresServers } from '../../activities/postgres/server';
 import { createSecretStore } from '../../activities/secrets-manager/store';
+import type { SecretStore } from '../../activities/secrets-manager/store';
 import type { Catalog } from '../../catalog';
 import type { RotationPlan } from '../../rotation/plan';
 import { AWS_CLIENT_OPTIONS } from '../../runtime/aws-client-options';
 import { readConfig } from '../../runtime/config';
 import type { Config, Environment } from '../../runtime/config';
 import { inLanes } from '../in-lanes';
-import { openCatalog } from '../session';
+import { NoRotationFound } from '../errors';
+import { openCatalog, withKeyturn } from '../session';
+import { checkApiKey } from './api-key-checks';
+import type { ApiKeyAccess } from './api-key-checks';
 import { checkAuditDatabase } from './audit-check';
 import { checkAws, checkSecret } from './aws-checks';
 import type { Check } from './check';
 import { failedBy, ok, skipped } from './check';
 import { checkDatabase } from './database-checks';
+import type { DatabaseAccess } from './database-checks';
 import { checkDependent } from './dependent-check';
 import { checkTemporal } from './temporal-checks';
 
@@ -54,30 +62,64 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
     `${config.catalogPath} declares ${plans.length === 1 ? 'one secret' : `${plans.length} secrets`}`,
   );
   const client = new SecretsManagerClient(AWS_CLIENT_OPTIONS);
+  const keyClients = { iam: new IAMClient(AWS_CLIENT_OPTIONS), sqs: new SQSClient(AWS_CLIENT_OPTIONS) };
   try {
+    const secrets = createSecretStore(client);
+    const systems: Systems = {
+      secrets,
+      databases: { postgres: createPostgresServers(), credentials: createCredentials(secrets) },
+      apiKeys: {
+        secrets,
+        providers: createApiKeyProviders({ secrets, ...keyClients, stsOptions: AWS_CLIENT_OPTIONS }),
+        isRotating: (environment, secret) => isRotating(config, environment, secret),
+      },
+    };
     const aws = await checkAws(client);
     if (aws.some(({ state }) => state === 'failed')) {
       return [declared, ...aws, skipped('secrets', 'need the AWS region and credentials')];
     }
     const perSecret: Check[][] = [];
     await inLanes(plans, LANES, async (plan, index) => {
-      perSecret[index] = await checkPlan(client, plan);
+      perSecret[index] = await checkPlan(systems, plan);
     });
     return [declared, ...aws, ...perSecret.flat()];
   } finally {
     client.destroy();
+    keyClients.iam.destroy();
+    keyClients.sqs.destroy();
   }
 }
 
-async function checkPlan(client: SecretsManagerClient, plan: RotationPlan): Promise<Check[]> {
-  const secrets = createSecretStore(client);
+interface Systems {
+  secrets: SecretStore;
+  databases: DatabaseAccess;
+  apiKeys: ApiKeyAccess;
+}
+
+async function checkPlan({ secrets, databases, apiKeys }: Systems, plan: RotationPlan): Promise<Check[]> {
   const secret = await checkSecret(secrets, plan);
+  const usable = secret.state !== 'failed';
   const checks = [secret];
   if (plan.type === 'database') {
-    const access = { postgres: createPostgresServers(), credentials: createCredentials(secrets) };
-    if (secret.state === 'failed') checks.push(skipped(`database of ${plan.secretId}`, 'needs its secret'));
-    else checks.push(...(await checkDatabase(access, plan)));
+    if (usable) checks.push(...(await checkDatabase(databases, plan)));
+    else checks.push(skipped(`database of ${plan.secretId}`, 'needs its secret'));
+  }
+  if (plan.type === 'api-key') {
+    if (usable) checks.push(...(await checkApiKey(apiKeys, plan)));
+    else checks.push(skipped(`provider of ${plan.secretId}`, 'needs its secret'));
   }
   for (const dependent of plan.dependents) checks.push(await checkDependent(plan.secretId, dependent));
   return checks;
+}
+
+async function isRotating(config: Config, environment: string, secret: string): Promise<boolean | undefined> {
+  try {
+    return await withKeyturn(config, async (keyturn) => {
+      const { execution } = await keyturn.status(environment, secret);
+      return execution === 'running';
+    });
+  } catch (error) {
+    // Why Temporal does not answer is told by its own check.
+    return error instanceof NoRotationFound ? false : undefined;
+  }
 }

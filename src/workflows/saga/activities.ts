@@ -8,13 +8,18 @@ import {
   sleep,
 } from '@temporalio/workflow';
 import type { Activities } from '../../activities';
+import type { NotifyInput } from '../../activities/notify';
 import type { StepInput } from '../../activities/step-input';
 import { Cause } from '../../rotation/errors';
+import type { RotationStatus } from '../../rotation/types';
 import { causeOf } from './failures';
+import type { GraceOptions } from './grace-period';
 
-/** Activities without the fields that the saga fills in. */
+/** Activities without the fields that the saga fills in; it may be said that somebody else than the rotation's requester asks. */
 type Audited<A> = {
-  [K in keyof A]: A[K] extends (input: infer I) => infer R ? (input: Omit<I, keyof StepInput>) => R : never;
+  [K in keyof A]: A[K] extends (input: infer I) => infer R
+    ? (input: Omit<I, keyof StepInput> & Partial<Pick<StepInput, 'requestedBy' | 'reason'>>) => R
+    : never;
 };
 
 /**
@@ -31,6 +36,11 @@ type Reads = Pick<
   | 'proveOldPasswordRefused'
   | 'describeRotation'
   | 'recordOutcome'
+  | 'inspectKeys'
+  | 'confirmCurrentKey'
+  | 'proveKey'
+  | 'lastUseOfKey'
+  | 'proveOldKeyRefused'
 >;
 
 /** What a step can do, by how it may be repeated. */
@@ -41,9 +51,22 @@ export interface StepActivities {
   write: Audited<Omit<Activities, keyof Reads>>;
   /** What waits for others by being tried again, for that many milliseconds in all. */
   wait(limitMs: number): Audited<Pick<Activities, 'deliver' | 'waitForSessionsToEnd'>>;
-  /** Waits, durably, for that many milliseconds; operators may prolong or end it meanwhile. */
-  waitOutGracePeriod(milliseconds: number): Promise<void>;
+  /** Waits, durably, until the grace period's end; operators may move that end meanwhile. */
+  waitOutGracePeriod(options: GraceOptions): Promise<void>;
+  /** Waits, durably, until a time in milliseconds since the epoch. */
+  pauseUntil(time: number): Promise<void>;
+  /** When the grace period began, in milliseconds since the epoch; it begins with the first asking. */
+  graceStart(): number;
+  /** Whether an operator ended the last stretch of the grace period. */
+  graceWasEnded(): boolean;
+  /** Lets `status` show the provider's public IDs of the keys. */
+  show(keys: NonNullable<RotationStatus['keys']>): void;
+  /** Notifies people. It waits a minute at most, and never fails. */
+  tell(notification: Notification): Promise<void>;
 }
+
+/** What people are told, without what every step knows. */
+export type Notification = Pick<NotifyInput, 'event' | 'severity' | 'message'>;
 
 /**
  * A killed worker is noticed this long after its last heartbeat. Less would gain little: for ten seconds after its last poll the server
@@ -84,7 +107,7 @@ export interface Performance {
 type Call = (input: object) => Promise<unknown>;
 
 /** The activities as one step performs them. */
-export function activitiesFor(performance: Performance): Omit<StepActivities, 'waitOutGracePeriod'> {
+export function activitiesFor(performance: Performance): Pick<StepActivities, 'read' | 'write' | 'wait'> {
   const { summary, limitMs } = performance;
   const regular = {
     ...CANCELLATION,
@@ -130,9 +153,17 @@ function localFirst(local: Call, regular: Call): Call {
       const cause = error instanceof ActivityFailure ? error.cause : error;
       const mayPass = cause instanceof TimeoutFailure || (cause instanceof ApplicationFailure && !cause.nonRetryable);
       if (!mayPass) throw error;
-      return regular(input);
+      return regular(input).catch((later: unknown) => {
+        throw saysNothing(later) ? error : later;
+      });
     }
   };
+}
+
+/** A regular attempt that nobody took up in time says less than the local one did. */
+function saysNothing(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof TimeoutFailure && !cause.cause;
 }
 
 /** Adds what the audit trail needs to every call, and waits with it while auditing is down. */

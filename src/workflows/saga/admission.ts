@@ -1,5 +1,5 @@
 import { workflowInfo } from '@temporalio/workflow';
-import { MAX_GRACE_PERIOD_MS, parseDuration } from '../../rotation/durations';
+import { LONGEST_GRACE_PERIOD_MS, parseDuration } from '../../rotation/durations';
 import { Cause } from '../../rotation/errors';
 import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
 import type { RotationInput } from '../../rotation/types';
@@ -67,7 +67,7 @@ function checkInput(input: RotationInput): void {
   if (input.gracePeriod !== undefined) {
     const grace = parseDuration(input.gracePeriod);
     if (grace === undefined) throw bad(`the input's gracePeriod is not a duration such as '7 days'`);
-    if (grace > MAX_GRACE_PERIOD_MS) throw bad(`the input's gracePeriod is longer than 30 days`);
+    if (grace > LONGEST_GRACE_PERIOD_MS) throw bad(`the input's gracePeriod is longer than 365 days`);
   }
 }
 

@@ -53,10 +53,18 @@ export function rollbackIncomplete(secretId: string, details: RollbackIncomplete
   });
 }
 
-export function retirementIncomplete(secretId: string, details: RetirementIncompleteDetails): ApplicationFailure {
+/** @param promoted the new version is AWSCURRENT. */
+export function retirementIncomplete(
+  secretId: string,
+  details: RetirementIncompleteDetails,
+  promoted: boolean,
+): ApplicationFailure {
+  const where = promoted
+    ? 'was rotated and the new version is in use, but the old one could not be retired'
+    : 'is past the point of no return, but the new version could not be brought into use';
   return ApplicationFailure.create({
     type: RotationFailure.RetirementIncomplete,
-    message: `${secretId} was rotated and the new version is in use, but the old one could not be retired. Left to do by hand: ${todo(details.leftToDo)}`,
+    message: `${secretId} ${where}. Left to do by hand: ${todo(details.leftToDo)}`,
     nonRetryable: true,
     details: [details],
   });

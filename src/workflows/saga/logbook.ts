@@ -27,6 +27,9 @@ export function indexRotation(status: RotationStatus): void {
   if (changed.length > 0) upsertSearchAttributes(changed);
 }
 
+/** The web UI shows a page, not a list; `status` knows more. */
+const REQUESTS_IN_WORDS = 20;
+
 const MARK: Record<StepState, string> = {
   pending: '·',
   running: '▶',
@@ -51,16 +54,21 @@ export function writeLogbook(status: RotationStatus): void {
     status.requestedBy && `requested by ${plain(status.requestedBy)}`,
     status.reason && `reason: ${plain(status.reason)}`,
     status.graceEndsAt && `grace period ends ${status.graceEndsAt}`,
+    status.phaseInPercent !== undefined && `the new key's share is ${status.phaseInPercent} %`,
+    status.keys?.new && `new key ${plain(status.keys.new)}`,
+    status.keys?.old && `old key ${plain(status.keys.old)}`,
     status.pastPointOfNoReturn && !status.outcome && 'past the point of no return',
   ].filter(Boolean);
   const versions = [
     status.versions.current && `was \`${status.versions.current}\``,
     status.versions.candidate && `candidate \`${status.versions.candidate}\``,
   ].filter(Boolean);
-  const requests = status.requests.map(
-    ({ request, at, requestedBy, reason, refused }) =>
-      `- ${at} ${request}${requestedBy ? ` by ${plain(requestedBy)}` : ''}${reason ? `: ${plain(reason)}` : ''}${refused ? ` (refused: ${plain(refused)})` : ''}`,
-  );
+  const requests = status.requests
+    .slice(-REQUESTS_IN_WORDS)
+    .map(
+      ({ request, at, asked, requestedBy, reason, refused }) =>
+        `- ${at} ${request}${asked ? ` ${plain(asked)}` : ''}${requestedBy ? ` by ${plain(requestedBy)}` : ''}${reason ? `: ${plain(reason)}` : ''}${refused ? ` (refused: ${plain(refused)})` : ''}`,
+    );
   setCurrentDetails(
     [
       about.join(', '),

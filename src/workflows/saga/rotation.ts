@@ -1,4 +1,4 @@
-import { CancelledFailure, CancellationScope, condition, sleep } from '@temporalio/workflow';
+import { CancelledFailure, CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 import type { StepInput } from '../../activities/step-input';
 import { Cause } from '../../rotation/errors';
 import type { CauseDetails } from '../../rotation/errors';
@@ -16,10 +16,12 @@ import type {
   StepStatus,
 } from '../../rotation/types';
 import { activitiesFor } from './activities';
-import type { StepActivities } from './activities';
+import type { Notification, StepActivities } from './activities';
 import { causeOf } from './failures';
+import { GracePeriod } from './grace-period';
 import { indexRotation, writeLogbook } from './logbook';
 import { listenToOperators } from './operator-requests';
+import { RequestRecords } from './request-records';
 import type { Recipe, RotationContext, Step } from './step';
 
 /** How long the plan and the first look at the secret are retried; afterwards the plan says how long. */
@@ -30,6 +32,12 @@ const UNDO_PAUSE_MS = { first: 2_000, longest: 300_000 };
 
 /** Secrets Manager may show a label's old place for a moment; after that many looks it is where somebody else put it. */
 const LABEL_TRIES = 3;
+
+/** How long one notification is tried. */
+const NOTIFICATION_MS = 60_000;
+
+/** How many of the operators' requests `status` shows. */
+const REQUESTS_SHOWN = 100;
 
 const isoNow = () => new Date().toISOString();
 
@@ -43,11 +51,13 @@ export class Rotation {
   private readonly startedAt = Date.now();
   private readonly subject: Omit<StepInput, 'step'>;
   private interruptibleScope?: CancellationScope;
-  private graceIsOver = false;
+  private readonly grace: GracePeriod;
   /** The outcome is being recorded. */
   private ending = false;
-  /** Audit records of operators' requests that are on their way. */
-  private readonly requestRecords: Promise<void>[] = [];
+  private readonly requestRecords = new RequestRecords(
+    (requests) => this.recordRequests(requests),
+    (request) => this.recordOneByOne(request),
+  );
 
   constructor(input: RotationInput) {
     const { environment, secret, requestedBy, reason } = input;
@@ -66,19 +76,13 @@ export class Rotation {
       pastPointOfNoReturn: false,
       requests: [],
     };
-    listenToOperators(this.status, {
+    this.grace = new GracePeriod(this.status);
+    listenToOperators(this.status, this.grace, {
       abort: (request) => {
         this.abortRequest = request;
         this.interruptibleScope?.cancel();
       },
-      extendGracePeriod: (endsAt) => {
-        this.status.graceEndsAt = endsAt.toISOString();
-      },
-      endGracePeriod: () => {
-        this.status.graceEndsAt = isoNow();
-        this.graceIsOver = true;
-      },
-      record: (request) => this.recordRequest(request),
+      record: (request) => this.noteRequest(request),
       isEnding: () => this.ending,
     });
     writeLogbook(this.status);
@@ -102,12 +106,17 @@ export class Rotation {
   announce<P extends RotationPlan>(context: RotationContext<P>, recipe: Recipe<P>): void {
     this.status.versions.current = context.found.labels.current;
     if (!context.input.dryRun) this.status.versions.candidate = context.candidate;
-    this.status.steps.push(
-      ...recipe.map((step): StepStatus => {
-        const skipped = step.when !== undefined && !step.when(context);
-        return { name: step.name, summary: step.summary(context), state: skipped ? 'skipped' : 'pending' };
-      }),
-    );
+    this.status.steps.push(...recipe.map(({ name }): StepStatus => ({ name, summary: '', state: 'pending' })));
+    this.foresee(context, recipe);
+  }
+
+  /** Shows anew what lies ahead: what a step finds out may decide what comes after it. */
+  foresee<P extends RotationPlan>(context: RotationContext<P>, ahead: Recipe<P>): void {
+    for (const step of ahead) {
+      const shown = this.stepNamed(step.name);
+      shown.summary = step.summary(context);
+      shown.state = step.when !== undefined && !step.when(context) ? 'skipped' : 'pending';
+    }
     writeLogbook(this.status);
   }
 
@@ -249,29 +258,40 @@ export class Rotation {
         ...end,
       });
       // More may come in while these are waited for.
-      while (this.requestRecords.length > 0) await this.requestRecords.shift();
+      await this.requestRecords.finish();
     });
     this.status.outcome = end.outcome;
     this.enterPhase('finished');
   }
 
-  private recordRequest(request: OperatorRequest): void {
-    this.status.requests.push(request);
+  private noteRequest(request: OperatorRequest): void {
+    const { requests } = this.status;
+    requests.push(request);
+    if (requests.length > REQUESTS_SHOWN) {
+      requests.shift();
+      this.status.earlierRequests = (this.status.earlierRequests ?? 0) + 1;
+    }
     writeLogbook(this.status);
-    const step: StepStatus = {
-      name: request.request,
-      summary: `record the request ${request.request}`,
-      state: 'pending',
-    };
-    this.requestRecords.push(
-      CancellationScope.nonCancellable(() =>
-        this.activitiesOf(step, { limitMs: undefined, asked: request }).write.recordOperatorAct({
-          act: request.request,
-          accepted: request.refused === undefined,
-          refused: request.refused,
-        }),
-      ),
-    );
+    this.requestRecords.add(request);
+  }
+
+  /** Rotations that began before there were batches go on without. */
+  private recordOneByOne({ request, requestedBy, reason, refused }: OperatorRequest): Promise<void> {
+    const step: StepStatus = { name: request, summary: `record the request ${request}`, state: 'pending' };
+    return this.activitiesOf(step, { limitMs: undefined }).write.recordOperatorAct({
+      requestedBy,
+      reason,
+      act: request,
+      accepted: refused === undefined,
+      refused,
+    });
+  }
+
+  private recordRequests(requests: OperatorRequest[]): Promise<void> {
+    const name = requests[0]?.request ?? '';
+    const summary = requests.length === 1 ? `record the request ${name}` : `record ${requests.length} requests`;
+    const step: StepStatus = { name, summary, state: 'pending' };
+    return this.activitiesOf(step, { limitMs: undefined }).write.recordOperatorActs({ acts: requests });
   }
 
   private async run<T>(step: StepStatus, work: () => Promise<T>): Promise<T> {
@@ -297,35 +317,55 @@ export class Rotation {
 
   private activitiesOf(
     step: StepStatus,
-    options: { limitMs?: number; summary?: string; asked?: Pick<StepInput, 'requestedBy' | 'reason'> } = {
-      limitMs: this.plan?.timeouts.stepMs ?? PREPARATION_MS,
-    },
+    options: { limitMs?: number; summary?: string } = { limitMs: this.patienceMs() },
   ): StepActivities {
-    const { limitMs, summary = step.summary, asked = this.subject } = options;
+    const { limitMs, summary = step.summary } = options;
     const doing = step.state === 'undoing' ? 'undoing' : 'running';
     return {
       ...activitiesFor({
-        subject: { ...this.subject, requestedBy: asked.requestedBy, reason: asked.reason },
+        subject: this.subject,
         step: step.name,
         summary,
         limitMs,
         onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : doing),
       }),
-      waitOutGracePeriod: (milliseconds) => this.waitOutGracePeriod(milliseconds),
+      waitOutGracePeriod: async (options) => {
+        this.enterPhase('grace-period');
+        await this.grace.waitOut(options);
+      },
+      pauseUntil: async (time) => {
+        const left = time - Date.now();
+        if (left > 0) await sleep(left, { summary: `wait until ${new Date(time).toISOString()}` });
+      },
+      graceStart: () => this.grace.start(),
+      graceWasEnded: () => this.grace.wasEnded(),
+      show: (keys) => {
+        this.status.keys = { ...this.status.keys, ...keys };
+        writeLogbook(this.status);
+      },
+      tell: (notification) => this.tell(step, notification),
     };
   }
 
-  /** Waits, durably, until the grace period's end; operators move that end meanwhile. */
-  private async waitOutGracePeriod(milliseconds: number): Promise<void> {
-    this.status.graceEndsAt = new Date(Date.now() + milliseconds).toISOString();
-    this.enterPhase('grace-period');
-    while (!this.graceIsOver) {
-      const endsAt = this.status.graceEndsAt;
-      const left = Date.parse(endsAt) - Date.now();
-      if (left <= 0) break;
-      await condition(() => this.graceIsOver || this.status.graceEndsAt !== endsAt, left, {
-        summary: `grace period until ${endsAt}`,
-      });
+  /** Past the point of no return there is nothing to go back to, so that patience costs less than giving up. */
+  private patienceMs(): number {
+    if (!this.plan) return PREPARATION_MS;
+    return this.status.pastPointOfNoReturn ? this.plan.timeouts.rollbackMs : this.plan.timeouts.stepMs;
+  }
+
+  /** Tells people; that it does not work holds nothing up. */
+  private async tell(step: StepStatus, notification: Notification): Promise<void> {
+    const { environment, secret } = this.status;
+    const { notify } = this.activitiesOf(step, {
+      limitMs: NOTIFICATION_MS,
+      summary: `notify: ${notification.event}`,
+    }).write;
+    try {
+      await notify({ ...notification, environment, secret });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      step.problem = `a notification could not be sent: ${causeOf(error).message}`;
+      writeLogbook(this.status);
     }
   }
 

@@ -1,4 +1,5 @@
 import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { formatDuration, parseDuration } from '../../rotation/durations';
 import { Cause } from '../../rotation/errors';
 import type { CauseDetails, RollbackIncompleteDetails } from '../../rotation/errors';
 import { ROTATION_WORKFLOWS, secretIdOf } from '../../rotation/names';
@@ -16,7 +17,7 @@ import {
 } from './failures';
 import { staleCandidate } from '../secret-steps';
 import { Rotation } from './rotation';
-import type { Recipe, RotationContext, Step } from './step';
+import type { KeysOfRotation, Recipe, RotationContext, Step } from './step';
 
 /** Chooses the recipe once the plan is known. @throws ApplicationFailure when the plan is not for this workflow. */
 export type ChooseRecipe<P extends RotationPlan> = (plan: RotationPlan, input: RotationInput) => Chosen<P>;
@@ -52,6 +53,14 @@ export async function runRotation<P extends RotationPlan>(
   }
   return input.dryRun ? rehearse(rotation, context, recipe) : carryOut(rotation, context, recipe);
 }
+
+/** Until the provider has been asked, everything lies ahead. */
+const noKeysYet = (): KeysOfRotation => ({
+  leftovers: false,
+  announcements: 0,
+  lastAnnouncement: 0,
+  can: { tellUse: true, deactivate: true, delete: true },
+});
 
 /** Loads the plan and looks at the secret; nothing has been changed when this fails. */
 async function prepare<P extends RotationPlan>(
@@ -95,6 +104,7 @@ async function prepare<P extends RotationPlan>(
       goingBack,
       warnings: [],
       oldLoginInUse: false,
+      keys: noKeysYet(),
     };
     rotation.announce(context, recipe);
     return { context, recipe };
@@ -109,8 +119,10 @@ async function rehearse<P extends RotationPlan>(
 ): Promise<RotationResult> {
   try {
     await rotation.interruptible(async () => {
-      for (const step of recipe) {
-        if (step.onlyLooks) await rotation.perform(step, context);
+      for (const [n, step] of recipe.entries()) {
+        if (!step.onlyLooks || step.when?.(context) === false) continue;
+        await rotation.perform(step, context);
+        rotation.foresee(context, recipe.slice(n + 1));
       }
     });
   } catch (error) {
@@ -132,15 +144,16 @@ async function carryOut<P extends RotationPlan>(
   try {
     await rotation.interruptible(async () => {
       rotation.enterPhase('rotating');
-      for (const step of recipe) {
+      for (const [n, step] of recipe.entries()) {
         if (step.when && !step.when(context)) {
           rotation.skip(step.name);
           continue;
         }
-        if (step.pointOfNoReturn) rotation.passPointOfNoReturn();
+        if (step.pointOfNoReturn?.(context)) rotation.passPointOfNoReturn();
         if (step.phase) rotation.enterPhase(step.phase);
         if (step.undo) compensations.push(compensationOf(step, step.undo, context));
         await rotation.perform(step, context);
+        rotation.foresee(context, recipe.slice(n + 1));
       }
       // From here an abort would find nothing left to stop.
       rotation.passPointOfNoReturn();
@@ -157,7 +170,8 @@ async function carryOut<P extends RotationPlan>(
 
 interface Compensation {
   step: string;
-  summary: string;
+  /** As of when it is asked for: the step may have found out by then what there is to undo. */
+  summary(): string;
   afterTheOthers: boolean;
   unlessOthersFailed: boolean;
   run(activities: StepActivities): Promise<void>;
@@ -170,7 +184,7 @@ function compensationOf<P extends RotationPlan>(
 ): Compensation {
   return {
     step: step.name,
-    summary: undo.summary(context),
+    summary: () => undo.summary(context),
     afterTheOthers: undo.afterTheOthers ?? false,
     unlessOthersFailed: undo.unlessOthersFailed ?? false,
     run: (activities) => undo.run(context, activities),
@@ -192,8 +206,9 @@ async function end(rotation: Rotation, error: unknown, compensations: Compensati
       ...inReverse.filter((c) => !c.afterTheOthers),
       ...inReverse.filter((c) => c.afterTheOthers),
     ]) {
-      const { step, summary, unlessOthersFailed } = compensation;
+      const { step, unlessOthersFailed } = compensation;
       if (unlessOthersFailed && leftToDo.length > 0) continue;
+      const summary = compensation.summary();
       const failed = await rotation.compensate(step, summary, (activities) => compensation.run(activities));
       if (failed) leftToDo.push({ step, todo: summary, cause: failed });
       else undone.push(summary);
@@ -222,12 +237,13 @@ async function leaveToRetire<P extends RotationPlan>(
 ): Promise<never> {
   const cause = causeOf(error);
   const { step, steps } = rotation.status;
+  const promoted = steps.every(({ name, state }) => name !== 'promote' || state === 'done' || state === 'skipped');
   const open = new Set(steps.filter((s) => s.state === 'failed' || s.state === 'pending').map((s) => s.name));
   const leftToDo = recipe
     .filter((s) => open.has(s.name))
     .map((s) => ({ step: s.name, todo: s.summary(context), cause }));
   await rotation.recordFailure('retirement-incomplete', step, cause);
-  throw retirementIncomplete(rotation.secretId, { step, cause, leftToDo });
+  throw retirementIncomplete(rotation.secretId, { step, cause, leftToDo }, promoted);
 }
 
 /** The plan of a type that this workflow rotates, or a refusal that names the workflow that does. */
@@ -240,5 +256,15 @@ export function expectType<T extends RotationPlan['type']>(
   throw refuse(
     Cause.WrongSecretType,
     `the catalog says that ${secretId} is of type ${plan.type}; start ${ROTATION_WORKFLOWS[plan.type]} for it, or rotate, which finds out by itself.`,
+  );
+}
+
+/** The grace period that the input asks for, in milliseconds. @throws BadInput when it is longer than may be. */
+export function graceAskedFor(gracePeriod: string | undefined, longestMs: number): number | undefined {
+  const asked = gracePeriod === undefined ? undefined : parseDuration(gracePeriod);
+  if (asked === undefined || asked <= longestMs) return asked;
+  throw refuse(
+    Cause.BadInput,
+    `the input's gracePeriod is longer than ${formatDuration(longestMs)}; nothing was started.`,
   );
 }

@@ -16,6 +16,32 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
   warnings: string[];
   /** Alternating users: somebody still works with the old login. */
   oldLoginInUse: boolean;
+  /** API keys: what the steps so far have found and made. */
+  keys: KeysOfRotation;
+}
+
+/** References only: the provider's public key IDs, and times. */
+export interface KeysOfRotation {
+  /** The key in AWSCURRENT when the rotation began. */
+  old?: string;
+  /** All keys of the account before this rotation made one; absent where the provider cannot list. */
+  before?: string[];
+  /** Something that a terminated rotation left has to be put in order. */
+  leftovers: boolean;
+  /** The key that this rotation made. */
+  new?: string;
+  /** When the rotation set out to make it, ISO 8601. */
+  since?: string;
+  /** When the provider itself ends the old key, in milliseconds since the epoch. */
+  oldExpiresAt?: number;
+  /** The planned end of the grace period, in milliseconds since the epoch. */
+  graceEndsAt?: number;
+  /** How often the secondary secret was written; its versions are numbered by it. */
+  announcements: number;
+  /** The number of the last one that was done; 0 before the first. */
+  lastAnnouncement: number;
+  /** What the provider can do. */
+  can: { tellUse: boolean; deactivate: boolean; delete: boolean };
 }
 
 /**
@@ -40,7 +66,7 @@ export interface Step<P extends RotationPlan> {
   /** Only looks, so that a dry run does it as well. */
   onlyLooks?: true;
   /** Cannot be undone: from here the rotation only goes forward. */
-  pointOfNoReturn?: true;
+  pointOfNoReturn?(context: RotationContext<P>): boolean;
 }
 
 export type Recipe<P extends RotationPlan> = readonly Step<P>[];

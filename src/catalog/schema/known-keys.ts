@@ -1,0 +1,48 @@
+import type { z } from 'zod';
+import { API_KEY_MAPPINGS, apiKey } from './api-key';
+import { alternatingUsersDatabase, appSecret, singleUserDatabase } from './generated';
+import { HTTP_CALLS, httpProvider } from './http-provider';
+import { dependent } from './policy';
+
+/** What a mapping is and which keys it may have. */
+export interface KnownKeys {
+  of: string;
+  keys: string[];
+}
+
+/** For a mapping below an environment: a secret, or part of one. `path` starts with the secret's name. */
+export function knownKeysOfSecret(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
+  const [, part, index, inner] = path;
+  if (part === 'dependents') {
+    return inner === 'http' ? known('an HTTP dependent', dependent.shape.http) : known('a dependent', dependent);
+  }
+  if (part === 'fields') return known('the fields of an API key', API_KEY_MAPPINGS.fields);
+  if (part === 'phaseIn') return known('a step of the phase-in', API_KEY_MAPPINGS.phaseInStep);
+  if (part === 'provider') return index === undefined ? knownKeysOfProvider(mapping) : knownKeysOfCall(index);
+  return knownKeysOfType(mapping as { type: unknown; strategy?: unknown });
+}
+
+function knownKeysOfType({ type, strategy }: { type: unknown; strategy?: unknown }): KnownKeys {
+  if (type === 'app-secret') return known('an app secret', appSecret);
+  if (type === 'api-key') return known('an API key', apiKey);
+  const database = strategy === 'single-user' ? singleUserDatabase : alternatingUsersDatabase;
+  return known(`a database secret with ${String(strategy)}`, database);
+}
+
+function knownKeysOfProvider(mapping: unknown): KnownKeys {
+  const { name } = mapping as { name: 'aws-iam' | 'http' | 'amazon-sp-api' };
+  return known(`the provider ${name}`, name === 'http' ? httpProvider : API_KEY_MAPPINGS[name]);
+}
+
+function knownKeysOfCall(call: PropertyKey): KnownKeys {
+  return known(`the request ${String(call)}`, HTTP_CALLS[call as keyof typeof HTTP_CALLS]);
+}
+
+function known(of: string, mapping: z.ZodObject): KnownKeys {
+  return { of, keys: Object.keys(mapping.shape) };
+}
+
+/** Every key that some secret may have. */
+export const SECRET_KEYS: ReadonlySet<string> = new Set(
+  [appSecret, singleUserDatabase, alternatingUsersDatabase, apiKey].flatMap((variant) => Object.keys(variant.shape)),
+);

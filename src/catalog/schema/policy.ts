@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { duration, healthUrl, line, oneOf } from '../values';
+
+/** How often somebody looks at a secret and asks whether it is still needed. */
+const REVIEW_INTERVALS = ['weekly', 'monthly', 'quarterly', 'yearly'] as const;
+export type ReviewInterval = (typeof REVIEW_INTERVALS)[number];
+
+/** What an environment says for all its secrets and each secret may say for itself. */
+export const policyKeys = {
+  maxAge: duration('How old the secret may become before it is to be rotated').optional(),
+  review: oneOf(REVIEW_INTERVALS).optional().describe('How often somebody asks whether the secret is still needed'),
+  stepTimeout: duration(
+    'How long one step is retried before the rotation is rolled back; 15 minutes when absent',
+  ).optional(),
+  rollbackTimeout: duration(
+    'How long one compensation is retried before it is reported as left to do by hand; 24 hours when absent',
+  ).optional(),
+};
+
+export const dependent = z.strictObject({
+  http: z
+    .strictObject({
+      name: line('What the workload is called in messages'),
+      healthUrl,
+      expectStatus: z
+        .int()
+        .min(100)
+        .max(599)
+        .default(200)
+        .describe('The HTTP status that means healthy; 200 when absent'),
+      timeout: duration('How long the workload may take to become healthy; 1 minute when absent').default(60_000),
+    })
+    .describe('A workload whose health is checked over HTTP'),
+});
+
+/** What every secret may say, whatever its type. */
+export const secretKeys = {
+  description: line('What the secret is for').optional(),
+  ...policyKeys,
+  dependents: z.array(dependent).default([]).describe('Workloads that must be seen working with the new version'),
+};

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { CreateQueueCommand, DeleteQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import type { RequestAccepted, RotationStatus } from '../src/rotation/types';
+import { keyDocument } from './testbed/api-keys';
+import { startFakeSellingPartnerApi } from './testbed/fake-selling-partner-api';
+import type { FakeSellingPartnerApi } from './testbed/fake-selling-partner-api';
+import { failureOf, openTestbed } from './testbed/testbed';
+import type { Testbed } from './testbed/testbed';
+import { until } from './testbed/until';
+
+/** Amazon ends the old secret by itself, and cannot take back a new one. */
+const SECRET = 'api/selling-partner';
+const CLIENT_ID = 'amzn1.application-oa2-client.6f1c9e';
+const FIRST = `amzn1.oa2-cs.v1.${randomUUID()}`;
+
+let bed: Testbed;
+let sqs: SQSClient;
+let queueUrl: string;
+let amazon: FakeSellingPartnerApi;
+beforeAll(async () => {
+  bed = await openTestbed();
+  sqs = new SQSClient({});
+  const created = await sqs.send(new CreateQueueCommand({ QueueName: `keyturn-${randomUUID()}` }));
+  queueUrl = created.QueueUrl ?? '';
+  amazon = await startFakeSellingPartnerApi({ sqs, queueUrl, clientId: CLIENT_ID, clientSecret: FIRST });
+  amazon.behaviour.betweenSecretsMs = 0;
+  bed.alsoSecret(() => amazon.everyValue());
+  await bed.secrets.create(SECRET, JSON.stringify({ clientId: CLIENT_ID, clientSecret: FIRST }));
+  const { endpoint, tokenUrl } = amazon;
+  await bed.declare({
+    [SECRET]: {
+      type: 'api-key',
+      provider: { name: 'amazon-sp-api', clientId: CLIENT_ID, queueUrl, endpoint, tokenUrl },
+      gracePeriod: '1 hour',
+    },
+  });
+  await bed.startWorker();
+});
+afterAll(async () => {
+  await bed.close();
+  await amazon.stop();
+  await sqs.send(new DeleteQueueCommand({ QueueUrl: queueUrl }));
+  sqs.destroy();
+});
+
+test('once Amazon has made a secret the rotation only goes forward, and waits until the old one has expired', async () => {
+  // A margin of an hour before the old secret's end is kept, so that applications are not late.
+  amazon.behaviour.oldSecretLifeMs = 3_600_000 + 20_000;
+  const handle = await bed.start(SECRET, { gracePeriod: '1 hour' });
+  const status = () => handle.query<RotationStatus>('status');
+  const inGrace = await until('it is in its grace period', async () => {
+    const now = await status();
+    return now.phase === 'grace-period' && now;
+  });
+  expect(inGrace).toMatchObject({ pastPointOfNoReturn: true, graceEndsAt: inGrace.graceEndsLatest });
+  expect(amazon.seen.secretsMade).toBe(1);
+
+  const offered = await keyDocument(bed, `${SECRET}-secondary`);
+  expect(offered).toMatchObject({ clientId: CLIENT_ID, clientSecretExpiresAt: inGrace.keys?.new });
+  expect(amazon.accepts(String(offered?.['clientSecret']))).toBe(true);
+  expect(amazon.accepts(FIRST)).toBe(true);
+  const ask = (name: string, request: object) =>
+    handle.executeUpdate<RequestAccepted, [object]>(name, { args: [request] });
+  expect(await failureOf(ask('abort', {}))).toMatchObject({ type: 'PastPointOfNoReturn' });
+  expect(await failureOf(ask('extendGracePeriod', { by: '1 day' }))).toMatchObject({
+    type: 'BadRequest',
+    message: expect.stringContaining(`until ${inGrace.graceEndsLatest} at most`) as string,
+  });
+
+  await ask('endGracePeriod', {});
+  await until('it is promoted', async () => (await keyDocument(bed, SECRET))?.['clientSecret'] !== FIRST);
+  expect(await keyDocument(bed, SECRET)).toEqual({
+    clientId: CLIENT_ID,
+    clientSecret: offered?.['clientSecret'],
+    clientSecretExpiresAt: inGrace.keys?.new,
+  });
+  await until('it waits for the expiry', async () => (await status()).step === 'waitForExpiry');
+  await handle.terminate('Amazon keeps the old one for an hour more');
+});
+
+test('what a terminated rotation left is put away, and the next one ends when Amazon refuses the old secret', async () => {
+  amazon.behaviour.oldSecretLifeMs = 5_000;
+  const before = (await keyDocument(bed, SECRET))?.['clientSecret'];
+  expect(await bed.rotate(SECRET)).toMatchObject({ outcome: 'rotated', type: 'api-key' });
+  const now = (await keyDocument(bed, SECRET))?.['clientSecret'];
+  expect(now).not.toBe(before);
+  expect(amazon.accepts(String(before))).toBe(false);
+  expect(amazon.accepts(String(now))).toBe(true);
+  expect(await keyDocument(bed, `${SECRET}-secondary`)).toBeUndefined();
+  expect(amazon.seen.secretsMade).toBe(2);
+}, 60_000);

@@ -1,0 +1,49 @@
+import { createServer } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { LOOPBACK } from '../lab/ports';
+import type { OddAnswer } from './fake-key-service-faults';
+
+export interface SeenRequest {
+  method: string;
+  /** As it was sent: path and query, still encoded. */
+  target: string;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+/** A service that remembers what it is sent and gives the same answer to everything, for requests and answers of any shape. */
+export interface ScriptedKeyService {
+  url: string;
+  seen: SeenRequest[];
+  answer(next: OddAnswer): void;
+  stop(): Promise<void>;
+}
+
+export async function startScriptedKeyService(): Promise<ScriptedKeyService> {
+  const seen: SeenRequest[] = [];
+  let answer: OddAnswer = { status: 200, body: '{}' };
+  const server = createServer((request, response) => {
+    void text(request).then(
+      (body) => {
+        seen.push({ method: request.method ?? '', target: request.url ?? '', headers: request.headers, body });
+        response.writeHead(answer.status, answer.headers).end(answer.body);
+      },
+      () => response.destroy(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
+  return {
+    url: `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`,
+    seen,
+    answer(next) {
+      answer = next;
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
