@@ -119,8 +119,8 @@ test('a longer grace period than the catalog allows is refused in the input, and
 });
 
 describe('the phase-in', () => {
-  /** All versions of the secondary: the two before it is offered, the first offer, and one for each change. */
-  const changes = async (secondary: string) => (await bed.secrets.versionIds(secondary)).length - 3;
+  /** All versions of the secondary: the three before it is offered, the first offer, and one for each change. */
+  const changes = async (secondary: string) => (await bed.secrets.versionIds(secondary)).length - 4;
   const percentOf = async (secondary: string) => (await keyDocument(bed, secondary))?.phaseInPercent;
   const reaches = (secondary: string, percent: number) =>
     until(`${percent} % in ${secondary}`, async () => (await percentOf(secondary)) === percent);

@@ -106,7 +106,7 @@ function* payloadsIn(value: unknown, name = ''): Generator<Payload> {
   else for (const [field, part] of Object.entries(value)) yield* payloadsIn(part, field);
 }
 
-test('every payload is encrypted, but for the names and times of activities', () => {
+test('every payload is encrypted, but for the names and times of activities, and the names of patches', () => {
   const payloads = [...payloadsIn(held)];
   const readable = payloads.filter((payload) => encodingOf(payload) !== 'binary/encrypted');
   expect(payloads.length).toBeGreaterThan(5 * readable.length);
@@ -118,6 +118,8 @@ test('every payload is encrypted, but for the names and times of activities', ()
     'complete_time',
     'backoff',
     'original_schedule_time',
+    'id',
+    'deprecated',
   ];
   for (const { data } of readable) {
     const note = JSON.parse(Buffer.from(data ?? []).toString()) as Record<string, unknown>;

@@ -4,7 +4,7 @@ import type { FaultProxy } from './lab/fault-proxy';
 import type { Point } from './testbed/pauses';
 import { startUnreliablePostgres } from './testbed/postgres-wire';
 import type { UnreliablePostgres } from './testbed/postgres-wire';
-import { createSubject, KINDS } from './testbed/subjects';
+import { createSubject, KINDS, LEAVES_MOST_AFTER } from './testbed/subjects';
 import type { Kind } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
@@ -81,7 +81,11 @@ test.each([
   const rotations = await Promise.all(
     KINDS.map(async (kind) => {
       const subject = await subjectOf(kind, `busy-${aws.hits}/${kind}`);
-      const point: Point = { secretId: bed.secrets.idOf(subject.secret), step: 'createCandidate', when: 'before' };
+      const point: Point = {
+        secretId: bed.secrets.idOf(subject.secret),
+        step: LEAVES_MOST_AFTER[kind],
+        when: 'before',
+      };
       await bed.pauses.stopAt(point);
       const handle = await bed.start(subject.secret);
       await bed.pauses.reached(point);

@@ -83,7 +83,6 @@ const UNDONE: Record<Kind, (id: string, before: string, key: string) => string[]
   'api-key': (id, before, key) => [
     `move AWSCURRENT of ${id} back to ${before}`,
     `take the new key out of ${id}-secondary`,
-    'deliver the old version to shop again',
     `discard the candidate of ${id}`,
     'deliver the old version to shop again',
     `delete the new key ${key} at the provider`,

@@ -160,7 +160,10 @@ describe.each(SCENARIOS)('a rotation of type $kind that is aborted by $way at $s
     if (scenario.way === 'update')
       expect(answer).toEqual({ accepted: 'the rotation stops, and what it did is undone' });
     const cameTooLate = scenario.step.startsWith('settle') && !after.labels.pending && !after.secondary;
-    expect(after).toEqual(cameTooLate ? settled(before) : before);
+    // Stopped in the middle: nobody is offered the stale key any more, and the secondary still tells the next rotation of it.
+    const halfSettled = scenario.step.startsWith('settle') && after.secondary?.labels.current?.endsWith('-withdrawn');
+    if (halfSettled) expect({ ...after, secondary: before.secondary }).toEqual(before);
+    else expect(after).toEqual(cameTooLate ? settled(before) : before);
     expect(opens).toBe(true);
   });
 });

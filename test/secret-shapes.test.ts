@@ -45,10 +45,11 @@ describe('a JSON secret', () => {
     [
       'an object with a whole number too large',
       `{"id":9007199254740993,"x":"${CANARY}"}`,
-      /field id that is too large/,
+      /field id that cannot be kept/,
     ],
-    ['an object with one deep inside', `{"a":{"b":[1,{"c":-9007199254740993}]}}`, /field a that is too large/],
-    ['an object with a number beyond all bounds', `{"big":1e999}`, /field big that is too large/],
+    ['an object with one deep inside', `{"a":{"b":[1,{"c":-9007199254740993}]}}`, /field a that cannot be kept/],
+    ['an object with a number beyond all bounds', `{"big":1e999}`, /field big that cannot be kept/],
+    ['an object with more decimals than are kept', `{"rate":0.12345678901234567890}`, /number that cannot be kept/],
   ])('that is %s is refused', (_what, text, because) => {
     expectRefusal(() => parseJsonSecret(text, WHERE), because);
     expect(refusalOf(() => parseJsonSecret(text, WHERE)).message).toContain(WHERE);

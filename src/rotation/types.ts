@@ -148,5 +148,7 @@ export interface LabelMove {
 export interface SecretInspection {
   exists: boolean;
   arn?: string;
+  /** The KMS key that encrypts it; the account's own for Secrets Manager when absent. */
+  kmsKeyId?: string;
   labels: StagingLabels;
 }

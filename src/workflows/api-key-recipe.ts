@@ -27,7 +27,10 @@ const confirmCurrentKey: Step<ApiKeyPlan> = {
   // A leaked key may have been revoked in the meantime, and is to be replaced all the same.
   when: ({ input }) => !input.emergency,
   onlyLooks: true,
-  run: (context, { read }) => read.confirmCurrentKey(aboutKey(context)),
+  run: async (context, { read }) => {
+    const { ownUse } = await read.confirmCurrentKey(aboutKey(context));
+    context.keys.ownUse = ownUse;
+  },
 };
 
 const settleLeftovers: Step<ApiKeyPlan> = {
@@ -113,6 +116,14 @@ const deliverSecondary: Step<ApiKeyPlan> = {
   name: 'deliverSecondary',
 };
 
+/** Undone together with the first delivery. */
+const deliverPromoted: Step<ApiKeyPlan> = {
+  name: deliver.name,
+  summary: deliver.summary,
+  when: deliver.when,
+  run: deliver.run,
+};
+
 const stageCandidate: Step<ApiKeyPlan> = {
   name: 'stageCandidate',
   summary: ({ plan, goingBack }) =>
@@ -194,7 +205,7 @@ export const apiKeyRecipe: Recipe<ApiKeyPlan> = [
   gracePeriod,
   stageCandidate,
   promote,
-  deliver,
+  deliverPromoted,
   verifyInUse,
   waitForQuiet,
   verifyBeforeRetiring,

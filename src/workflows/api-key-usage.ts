@@ -4,7 +4,11 @@ import type { ApiKeyPlan } from '../rotation/plan';
 import { latestEnd } from './api-key-grace';
 import { aboutKey, usesOldKey } from './api-key-steps';
 import { refuse } from './saga/failures';
-import type { Step } from './saga/step';
+import type { KeysOfRotation, Step } from './saga/step';
+
+/** What the rotation itself did with the key does not count; the use before that does. */
+const withoutOwnUse = ({ ownUse, oldLastUsedAt }: KeysOfRotation, lastUsedAt: string | undefined) =>
+  ownUse !== undefined && lastUsedAt === ownUse ? oldLastUsedAt : lastUsedAt;
 
 /** Revokes no key that somebody uses: the grace period is prolonged until the old one has been quiet, up to its maximum. */
 export const waitForQuiet: Step<ApiKeyPlan> = {
@@ -19,7 +23,8 @@ export const waitForQuiet: Step<ApiKeyPlan> = {
     const keyId = keys.old ?? '';
     const latest = latestEnd(context, graceStart());
     for (let looks = 1; ; looks++) {
-      const { lastUsedAt } = await read.lastUseOfKey({ ...aboutKey(context), keyId });
+      const { lastUsedAt: told } = await read.lastUseOfKey({ ...aboutKey(context), keyId });
+      const lastUsedAt = withoutOwnUse(keys, told);
       const quietAt = lastUsedAt === undefined ? 0 : Date.parse(lastUsedAt) + plan.quietPeriodMs;
       if (quietAt <= Date.now()) return;
 

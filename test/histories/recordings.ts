@@ -4,19 +4,11 @@ import type { RotationInput, RotationStatus } from '../../src/rotation/types';
 import type { Lab } from '../lab/lab';
 import { startDependent } from '../testbed/dependent';
 import type { Run } from '../testbed/scan';
-import { createSubject, KINDS } from '../testbed/subjects';
+import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
 import type { Testbed } from '../testbed/testbed';
 import { until } from '../testbed/until';
 import { startWireTap } from '../testbed/wire-tap';
-
-/** Until then a rotation that is terminated has changed all that the next one must find. */
-const LEFTOVERS_AFTER: Record<Kind, string> = {
-  'app-secret': 'createCandidate',
-  'single-user': 'setPassword',
-  'alternating-users': 'prepareLogin',
-  'api-key': 'createKey',
-};
 
 /** The first step that leaves something to undo. */
 const firstToUndo = (kind: Kind) => (kind === 'api-key' ? 'createKey' : 'createCandidate');
@@ -85,7 +77,7 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     }),
     ...each('after-a-terminated-one', async (kind) => {
       const secret = await subject(kind, `${kind}/terminated`);
-      await interrupted(secret, LEFTOVERS_AFTER[kind], 'after', () => rotationOf(secret).terminate());
+      await interrupted(secret, LEAVES_MOST_AFTER[kind], 'after', () => rotationOf(secret).terminate());
       return run(secret);
     }),
     ...each('rolled-back-afterwards', async (kind) => {

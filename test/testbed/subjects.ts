@@ -143,7 +143,6 @@ async function create(
 async function startKeyService(bed: Testbed): Promise<FakeKeyService> {
   const service = await startFakeKeyService({ maxKeys: 2 });
   bed.alsoSecret(() => service.everyValue());
-  const { close } = bed;
-  bed.close = () => close().finally(() => service.stop());
+  bed.alsoStop(service);
   return service;
 }

@@ -53,6 +53,8 @@ export interface Testbed {
   alsoScan(name: string, text: string): void;
   /** Values that no secret of the environment need hold at the end, such as those of deleted keys. */
   alsoSecret(values: () => string[]): void;
+  /** A part of the test's own that ends with the testbed. */
+  alsoStop(part: { stop(): Promise<void> }): void;
   /** Ends the workers, and then looks for every value that was ever stored in all that left the activities. */
   close(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export async function openTestbed(
   const runs: Run[] = [];
   const seen: { name: string; text: string }[] = [];
   const moreValues: (() => string[])[] = [];
+  const parts: { stop(): Promise<void> }[] = [];
   const env = Object.fromEntries(
     Object.entries({
       ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(AWS|TEMPORAL|KEYTURN)_/.test(name))),
@@ -157,6 +160,9 @@ export async function openTestbed(
     alsoSecret(values) {
       moreValues.push(values);
     },
+    alsoStop(part) {
+      parts.push(part);
+    },
     async close() {
       try {
         const metrics = await Promise.all(workers.map(metricsOf));
@@ -177,6 +183,7 @@ export async function openTestbed(
           ],
         });
       } finally {
+        await Promise.all(parts.map((part) => part.stop()));
         await databases.drop();
         secretsManager.destroy();
         await connection.close();

@@ -8,7 +8,7 @@ import { lostKeys, refuseFullAccount, requestOf } from './account';
 import { createKeyStore, secondaryVersions } from './key-store';
 import type { ApiKeyTarget, StoredKey } from './key-store';
 import { createLeftovers } from './leftovers';
-import type { ApiKeyProvider, ApiKeyRequest, CreatedApiKey } from './provider';
+import type { ApiKeyFacts, ApiKeyProvider, ApiKeyRequest, CreatedApiKey } from './provider';
 import type { ApiKeyProviders } from './providers';
 import { primaryWithKey } from './secondary';
 import type { SecondaryRecord } from './secondary';
@@ -30,6 +30,8 @@ export interface InspectKeysInput extends KeyInput {
 export interface KeysFound {
   /** The provider's ID of the key in AWSCURRENT. */
   old?: string;
+  /** When it was last used before this rotation tried it itself, ISO 8601. */
+  oldLastUsedAt?: string;
   /** All keys of the account; absent where the provider cannot list. */
   before?: string[];
   /** A terminated rotation left something. */
@@ -130,6 +132,7 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       }
       return {
         old: key.id,
+        oldLastUsedAt: keys?.find(({ id }) => id === key.id)?.lastUsedAt,
         before: keys?.map(({ id }) => id),
         leftovers: secondary !== undefined && secondary.record.rotation !== versionId,
         can: {
@@ -140,11 +143,14 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       };
     },
 
-    async confirmCurrentKey(input: KeyInput): Promise<void> {
+    /** Tries the key, which the provider may count as a use of it. @returns what it calls the last use now. */
+    async confirmCurrentKey(input: KeyInput): Promise<{ ownUse?: string }> {
       const { secretId, currentVersionId, target } = input;
       const { key, fields } = await store.ofVersion(secretId, currentVersionId, target);
       const provider = await providers.open({ ...target, secretId }, fields);
-      if ((await provider.verify(key)) === 'accepted') return;
+      if ((await provider.verify(key)) === 'accepted') {
+        return { ownUse: key.id === undefined ? undefined : await provider.lastUsed?.(key.id) };
+      }
       throw failure(
         Cause.CurrentCredentialRefused,
         `the provider refuses the key ${key.id ?? ''} in AWSCURRENT of ${secretId}. Nothing was changed. Store a key there that works; if it was revoked because it leaked, rotate with --emergency.`,
@@ -159,10 +165,10 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       return { before: keys?.map(({ id }) => id) };
     },
 
-    /** Makes it known, before it happens, that a key is going to be created, and what keys there were. */
+    /** Makes it known, before it happens, that a key is going to be created. */
     async prepareSecondary(input: PrepareSecondaryInput): Promise<void> {
-      const { versionId: rotation, since, replaces, keysBefore, target } = input;
-      await store.createSecondary(target, { rotation, since, replaces, keysBefore });
+      const { secretId, versionId: rotation, since, replaces, target } = input;
+      await store.createSecondary(secretId, target, { rotation, since, replaces });
     },
 
     /** Creates the key and stores it in the secondary. An earlier attempt's key is taken up or deleted, so that there are never two. */
@@ -172,15 +178,18 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       if (stored) return factsOf(stored.record);
       const primary = await store.ofVersion(secretId, currentVersionId, target);
       const provider = await providers.open({ ...target, secretId }, primary.fields);
-      const record = (await store.secondary(target))?.record;
-      if (record?.rotation !== versionId) {
+      const prepared = (await store.secondary(target))?.record;
+      if (prepared?.rotation !== versionId) {
         throw failure(
           Cause.NotYetVisible,
           `${target.secondarySecretId} does not show what was stored; it is looked for again.`,
         );
       }
+      const keys = await provider.list?.();
+      const keysBefore = keys?.map(({ id }) => id);
+      const record = await store.noteAsking(target, { ...prepared, keysBefore });
       const request = requestOf(secretId, record);
-      const key = (await foundAgain(provider, request, secretId, record)) ?? (await provider.create(request));
+      const key = (await foundAgain(provider, keys, request, secretId, record)) ?? (await provider.create(request));
       const complete = { ...record, keyId: key.id, replacedExpiresAt: key.replacedExpiresAt };
       await store.storeKey(target, primary.fields, key, complete);
       await key.stored?.();
@@ -305,12 +314,13 @@ const factsOf = ({ keyId = '', replacedExpiresAt }: SecondaryRecord): CreatedKey
 /** A key that an earlier attempt created: taken up where its value can still be read, replaced otherwise. */
 async function foundAgain(
   provider: ApiKeyProvider,
+  keys: ApiKeyFacts[] | undefined,
   request: ApiKeyRequest,
   secretId: string,
   record: SecondaryRecord,
 ): Promise<CreatedApiKey | undefined> {
-  if (!provider.list) return provider.recover?.(request);
-  const lost = lostKeys(await provider.list(), secretId, record);
+  if (!keys) return provider.recover?.(request);
+  const lost = lostKeys(keys, secretId, record);
   for (const found of lost) {
     const key = await provider.recover?.(request, found);
     if (key) return key;

@@ -31,10 +31,12 @@ export interface FoundSecondary {
 
 /**
  * The VersionIds of the secondary derive from the rotation's own, so that every write can be repeated: the first version holds only the
- * record, the next the new key, then one for each announcement, and one without the key when it is withdrawn.
+ * record, the next also what keys there are when the provider is asked for another, the next the new key, then one for each
+ * announcement, and one without the key when it is withdrawn.
  */
 export const secondaryVersions = {
   empty: (candidate: string) => candidate,
+  asking: (candidate: string) => `${candidate}-asking`,
   key: (candidate: string) => `${candidate}-key`,
   announcement: (candidate: string, n: number) => `${candidate}-${n}`,
   withdrawn: (candidate: string) => `${candidate}-withdrawn`,
@@ -56,7 +58,10 @@ export function createKeyStore(secrets: SecretStore) {
     versionId: string,
     text: string,
   ): Promise<void> {
-    await secrets.putPending(secondaryId, versionId, protect(text));
+    // Stored twice it would lose AWSCURRENT in moto, where an earlier attempt has moved that already.
+    if ((await secrets.findVersion(secondaryId, versionId)) === undefined) {
+      await secrets.putPending(secondaryId, versionId, protect(text));
+    }
     await secrets.moveLabels(secondaryId, [
       { label: 'current', from, to: versionId },
       { label: 'pending', from: versionId },
@@ -93,9 +98,32 @@ export function createKeyStore(secrets: SecretStore) {
     },
 
     /** Makes it durable that this rotation sets out to create a key, before it does. */
-    async createSecondary({ secondarySecretId: id }: ApiKeyTarget, record: SecondaryRecord): Promise<void> {
+    async createSecondary(
+      secretId: string,
+      { secondarySecretId: id }: ApiKeyTarget,
+      record: SecondaryRecord,
+    ): Promise<void> {
+      // Whoever may not decrypt the one must not be able to decrypt the other.
+      const { kmsKeyId } = await secrets.inspect(secretId);
       const description = `The new API key while the old one still works; made and removed by Keyturn`;
-      await secrets.create(id, secondaryVersions.empty(record.rotation), emptySecondary(record), description);
+      await secrets.create(id, secondaryVersions.empty(record.rotation), emptySecondary(record), {
+        description,
+        kmsKeyId,
+      });
+    },
+
+    /**
+     * Makes it durable what keys there are when the provider is first asked for another, at the last moment: one that is not among
+     * them is the rotation's own, and one that is was made by somebody else.
+     *
+     * @returns the record of the first time.
+     */
+    async noteAsking({ secondarySecretId: id }: ApiKeyTarget, record: SecondaryRecord): Promise<SecondaryRecord> {
+      const versionId = secondaryVersions.asking(record.rotation);
+      if ((await secrets.findVersion(id, versionId)) === undefined) {
+        await secrets.putPending(id, versionId, emptySecondary(record));
+      }
+      return recordOf(await secrets.readVersion(id, versionId), described(id, versionId));
     },
 
     /** The key that this rotation has stored in the secondary; `undefined` while there is none. */

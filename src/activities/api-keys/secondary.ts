@@ -16,7 +16,7 @@ export interface SecondaryRecord {
   since: string;
   /** The provider's ID of the key that is being replaced. */
   replaces?: string;
-  /** All keys that there were before; absent where the provider cannot list. */
+  /** All keys that there were when the provider was first asked for one; absent until then, and where it cannot list. */
   keysBefore?: string[];
   /** The provider's ID of the new key, once there is one. */
   keyId?: string;

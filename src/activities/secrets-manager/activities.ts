@@ -60,7 +60,7 @@ export function createSecretsManagerActivities(secrets: SecretStore) {
         );
       }
       if (exists) await secrets.putPending(secretId, versionId, text);
-      else await secrets.create(secretId, versionId, text, input.description);
+      else await secrets.create(secretId, versionId, text, { description: input.description });
     },
 
     /** Moves staging labels: to promote, to swap back, to discard a candidate, to stage an old version. */

@@ -27,6 +27,13 @@ export interface SecretVersion {
   text: string;
 }
 
+/** What a new secret is given besides its value. */
+export interface SecretAbout {
+  description?: string;
+  /** The KMS key that encrypts it; the account's own for Secrets Manager when absent. */
+  kmsKeyId?: string;
+}
+
 /** The secret store in the words of a rotation. Every value that it returns is registered for redaction. */
 export interface SecretStore {
   /** Where the labels are. @throws ForeignRotation when AWS rotates the secret itself, SecretUnusable when it is being deleted. */
@@ -38,7 +45,7 @@ export interface SecretStore {
   /** What a reader who asks for AWSCURRENT gets now. */
   readCurrent(secretId: string): Promise<SecretVersion>;
   /** Creates the secret with its first version, which is AWSCURRENT from the start. Repeating it with the same VersionId is harmless. */
-  create(secretId: string, versionId: string, text: string, description?: string): Promise<void>;
+  create(secretId: string, versionId: string, text: string, about?: SecretAbout): Promise<void>;
   /** Adds a version labelled AWSPENDING. Repeating it with the same VersionId is harmless. */
   putPending(secretId: string, versionId: string, text: string): Promise<void>;
   /**
@@ -184,7 +191,7 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
           `AWS rotates ${secretId} itself; two rotators would undo each other's work. Nothing was changed. To hand it to Keyturn: aws secretsmanager cancel-rotate-secret --secret-id ${secretId}`,
         );
       }
-      return { exists: true, arn: secret.ARN, labels: labelsOf(secret) };
+      return { exists: true, arn: secret.ARN, kmsKeyId: secret.KmsKeyId, labels: labelsOf(secret) };
     },
 
     async findVersion(secretId, versionId) {
@@ -206,12 +213,13 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
       );
     },
 
-    async create(secretId, versionId, text, description) {
+    async create(secretId, versionId, text, about = {}) {
       const parameters = {
         Name: secretId,
         ClientRequestToken: versionId,
         SecretString: text,
-        Description: description,
+        Description: about.description,
+        KmsKeyId: about.kmsKeyId,
       };
       await unlessStored(secretId, versionId, 'CreateSecret', () => client.send(new CreateSecretCommand(parameters)));
     },

@@ -103,6 +103,6 @@ function permissions({ secretId, secondarySecretId, provider }: ApiKeyPlan): Che
   return skipped(
     `write permissions of ${secretId}`,
     'not tried: that would make or change a key',
-    `The worker needs ${iam}secretsmanager:CreateSecret, PutSecretValue, UpdateSecretVersionStage and DeleteSecret on ${secondarySecretId}.`,
+    `The worker needs ${iam}secretsmanager:CreateSecret, PutSecretValue, UpdateSecretVersionStage, TagResource and DeleteSecret on ${secondarySecretId}.`,
   );
 }

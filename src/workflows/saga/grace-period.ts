@@ -36,6 +36,7 @@ const ANNOUNCEMENT_PAUSE_MS = { first: 1_000, longest: 600_000 };
 /** The time in which both credentials work. Its deadline is absolute, and it is the operators' to move. */
 export class GracePeriod {
   private startedAt?: number;
+  private open = false;
   private endedByOperator = false;
   private phaseInByOperator = false;
   private announced?: Announcement;
@@ -51,6 +52,11 @@ export class GracePeriod {
     if (this.requestIds.has(requestId)) return false;
     this.requestIds.add(requestId);
     return true;
+  }
+
+  /** A stretch of it is being waited out; otherwise moving its end would change nothing. */
+  isOpen(): boolean {
+    return this.open;
   }
 
   moveEnd(endsAt: Date): void {
@@ -79,6 +85,15 @@ export class GracePeriod {
 
   /** Begins another stretch, for which an operator's earlier end does not count. */
   async waitOut(options: GraceOptions): Promise<void> {
+    this.open = true;
+    try {
+      await this.passTime(options);
+    } finally {
+      this.open = false;
+    }
+  }
+
+  private async passTime(options: GraceOptions): Promise<void> {
     const { endsAt, latest, phaseIn = [], announce, remindBefore = [], remind } = options;
     const { status } = this;
     this.announced = options.announced ?? this.announced;

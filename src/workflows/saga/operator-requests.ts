@@ -41,10 +41,10 @@ const tooLate = (status: RotationStatus) =>
     `the rotation of ${status.environment}/${status.secret} is over; its outcome is being recorded`,
   );
 
-const notInGracePeriod = (status: RotationStatus) => {
+const notInGracePeriod = (status: RotationStatus, grace: GracePeriod) => {
   const { environment, secret, phase, step, graceEndsAt, pastPointOfNoReturn } = status;
-  if (phase === 'grace-period') return undefined;
-  const where = `it is ${phase}, at ${step || 'its start'}`;
+  if (grace.isOpen()) return undefined;
+  const where = `it is ${phase === 'grace-period' ? '' : `${phase}, `}at ${step || 'its start'}`;
   if (pastPointOfNoReturn && graceEndsAt !== undefined) {
     return refused(
       RequestRefusal.PastPointOfNoReturn,
@@ -77,7 +77,7 @@ const abort: Kind = {
 
 const extendGracePeriod: Kind = {
   name: 'extendGracePeriod',
-  refusal: (status, request) => notInGracePeriod(status) ?? badExtension(status, request),
+  refusal: (status, request, grace) => notInGracePeriod(status, grace) ?? badExtension(status, request),
   accept: (status, request, grace) => {
     const endsAt = extendedEnd(status, request);
     const unchanged = endsAt?.toISOString() === status.graceEndsAt;
@@ -91,7 +91,7 @@ const extendGracePeriod: Kind = {
 
 const endGracePeriod: Kind = {
   name: 'endGracePeriod',
-  refusal: (status, _request, grace) => (grace.wasEnded() ? undefined : notInGracePeriod(status)),
+  refusal: (status, _request, grace) => (grace.wasEnded() ? undefined : notInGracePeriod(status, grace)),
   accept: (status, _request, grace) => {
     const already = grace.wasEnded();
     if (!already) grace.end();
@@ -104,7 +104,8 @@ const endGracePeriod: Kind = {
 
 const setPhaseIn: Kind = {
   name: 'setPhaseIn',
-  refusal: (status, { percent }) => notInGracePeriod(status) ?? notPhasedIn(status) ?? badPercent(status, percent),
+  refusal: (status, { percent }, grace) =>
+    notInGracePeriod(status, grace) ?? notPhasedIn(status) ?? badPercent(status, percent),
   accept: (status, { percent = 0 }, grace) => {
     const already = status.phaseInPercent === percent;
     // Said anew, even the same share is from now on the operator's and not the catalog's.

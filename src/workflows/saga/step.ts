@@ -24,6 +24,10 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
 export interface KeysOfRotation {
   /** The key in AWSCURRENT when the rotation began. */
   old?: string;
+  /** When it was last used before this rotation tried it itself, ISO 8601. */
+  oldLastUsedAt?: string;
+  /** What the provider called its last use right after this rotation had tried it, ISO 8601. */
+  ownUse?: string;
   /** All keys of the account before this rotation made one; absent where the provider cannot list. */
   before?: string[];
   /** Something that a terminated rotation left has to be put in order. */
