@@ -84,7 +84,9 @@ async function scriptedService(change: (plan: HttpProviderPlan) => Partial<HttpP
   const plan = planOf(service);
   const open = (admin: Record<string, unknown> = { token: SCRIPTED_VALUE }) =>
     providers.open({ ...plan, ...change(plan) }, admin, ABOUT);
-  return { service, open, provider: open({ token: 'administrator' }) };
+  /** In another worker, which knows nothing of a pause that the service asked for. */
+  const openAnew = () => createHttpKeyProviders().open({ ...plan, ...change(plan) }, { token: 'administrator' }, ABOUT);
+  return { service, open, openAnew, provider: open({ token: 'administrator' }) };
 }
 
 /** The failure of a call, after a look at whether it shows a value; outside a scope, so that nothing is redacted. */
@@ -415,7 +417,7 @@ describe('refusals', () => {
   const administration = operations.filter((operation) => operation !== 'verify');
 
   test.each(operations)('a throttled %s is made again when the service says so', async (operation) => {
-    const { service, provider } = await scriptedService();
+    const { service, openAnew } = await scriptedService();
     for (const [retryAfter, delayMs] of [
       ['7', 7_000],
       ['0', 1_000],
@@ -423,22 +425,34 @@ describe('refusals', () => {
       ['soon', undefined],
     ] as const) {
       service.answer({ status: 429, headers: { 'retry-after': retryAfter }, body: SCRIPTED_VALUE });
-      const error = await failureOf(CALLS[operation](provider));
+      const error = await failureOf(CALLS[operation](openAnew()));
       expect(error).toMatchObject({ type: Cause.Throttled, nonRetryable: false });
       expect(error.nextRetryDelay ?? undefined).toBe(delayMs);
     }
     const inTwentySeconds = new Date(Date.now() + 20_000).toUTCString();
     service.answer({ status: 429, headers: { 'retry-after': inTwentySeconds } });
-    const delay = Number((await failureOf(CALLS[operation](provider))).nextRetryDelay);
+    const delay = Number((await failureOf(CALLS[operation](openAnew()))).nextRetryDelay);
     expect(delay).toBeGreaterThan(15_000);
     expect(delay).toBeLessThanOrEqual(20_000);
   });
 
-  test.each(operations)('a %s that meets 5xx proves nothing and is made again', async (operation) => {
+  test('a service that asks for a pause is not asked before its end, whatever for', async () => {
     const { service, provider } = await scriptedService();
+    service.answer({ status: 429, headers: { 'retry-after': '7' } });
+    await failureOf(provider.list());
+    const asked = service.seen.length;
+    const error = await failureOf(provider.create(REQUEST));
+    expect(error).toMatchObject({ type: Cause.Throttled, nonRetryable: false });
+    expect(error.message).toContain('asked to be left alone for another 6 s');
+    expect(Number(error.nextRetryDelay)).toBeLessThanOrEqual(7_000);
+    expect(service.seen).toHaveLength(asked);
+  });
+
+  test.each(operations)('a %s that meets 5xx proves nothing and is made again', async (operation) => {
+    const { service, openAnew } = await scriptedService();
     for (const status of [500, 503]) {
       service.answer({ status, headers: { 'retry-after': '3' }, body: SCRIPTED_VALUE });
-      const error = await failureOf(CALLS[operation](provider));
+      const error = await failureOf(CALLS[operation](openAnew()));
       expect(error).toMatchObject({ type: Cause.TargetUnavailable, nonRetryable: false, nextRetryDelay: 3_000 });
     }
   });

@@ -76,8 +76,8 @@ test('a grace period is shown, steered and ended by its commands', async () => {
 
   const later = await cli.run(['status', id('steered')]);
   expect(later.stdout).toContain('\nPhase-in: the new key gets 50 % of use\n');
-  expect(later.stdout).toMatch(/^\S+Z setPhaseIn by tester \(half of the shop\)$/m);
-  expect(later.stdout).toMatch(/^\S+Z extendGracePeriod by tester$/m);
+  expect(later.stdout).toMatch(/^\S+Z setPhaseIn 50 % by tester \(half of the shop\)$/m);
+  expect(later.stdout).toMatch(/^\S+Z extendGracePeriod by 3 days by tester$/m);
 
   expect(await cli.run(['end-grace', id('steered')])).toMatchObject({ code: 0 });
   expect(await handleOf('steered').result()).toMatchObject({ outcome: 'rotated' });

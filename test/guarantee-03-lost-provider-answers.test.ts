@@ -137,7 +137,7 @@ test('a rotation waits out 20 seconds without its service, wherever it stands, a
 });
 
 test('a service that asks for a pause with Retry-After is left alone for that long', async () => {
-  const cases = ['POST /keys', 'POST /keys/:id/deactivate', 'DELETE /keys/:id'];
+  const cases = ['GET /whoami', 'POST /keys', 'POST /keys/:id/deactivate', 'DELETE /keys/:id'];
   await Promise.all(
     cases.map(async (route, index) => {
       const subject = await subjects.create(`throttled/${index}`);

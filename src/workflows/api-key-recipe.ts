@@ -38,13 +38,12 @@ const settleLeftovers: Step<ApiKeyPlan> = {
   summary: ({ plan }) => `delete the key that a terminated rotation of ${plan.secretId} left`,
   when: ({ keys }) => keys.leftovers,
   run: async (context, { write }) => {
-    const { plan, input, keys } = context;
-    const { before } = await write.settleKeyLeftovers({
+    const { plan, input } = context;
+    await write.settleKeyLeftovers({
       ...aboutKey(context),
       quietPeriodMs: plan.quietPeriodMs,
       emergency: input.emergency ?? false,
     });
-    keys.before = before;
   },
 };
 
@@ -58,7 +57,6 @@ const prepareSecondary: Step<ApiKeyPlan> = {
       ...aboutKey(context),
       since: keys.since,
       replaces: keys.old,
-      keysBefore: keys.before,
     });
   },
   undo: {

@@ -32,8 +32,6 @@ export interface KeysFound {
   old?: string;
   /** When it was last used before this rotation tried it itself, ISO 8601. */
   oldLastUsedAt?: string;
-  /** All keys of the account; absent where the provider cannot list. */
-  before?: string[];
   /** A terminated rotation left something. */
   leftovers: boolean;
   can: { tellUse: boolean; deactivate: boolean; delete: boolean };
@@ -48,7 +46,6 @@ export interface SettleKeyLeftoversInput extends KeyInput {
 export interface PrepareSecondaryInput extends KeyInput {
   since: string;
   replaces?: string;
-  keysBefore?: string[];
 }
 
 export interface CreatedKeyFacts {
@@ -133,7 +130,6 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       return {
         old: key.id,
         oldLastUsedAt: keys?.find(({ id }) => id === key.id)?.lastUsedAt,
-        before: keys?.map(({ id }) => id),
         leftovers: secondary !== undefined && secondary.record.rotation !== versionId,
         can: {
           tellUse: provider.lastUsed !== undefined,
@@ -157,12 +153,11 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       );
     },
 
-    async settleKeyLeftovers(input: SettleKeyLeftoversInput): Promise<{ before?: string[] }> {
+    async settleKeyLeftovers(input: SettleKeyLeftoversInput): Promise<void> {
       const provider = await providerOf(input);
       await createLeftovers(store, provider).settle(input);
       const keys = await provider.list?.();
       if (keys) refuseFullAccount(provider, keys, input.secretId);
-      return { before: keys?.map(({ id }) => id) };
     },
 
     /** Makes it known, before it happens, that a key is going to be created. */

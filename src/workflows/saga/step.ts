@@ -28,8 +28,6 @@ export interface KeysOfRotation {
   oldLastUsedAt?: string;
   /** What the provider called its last use right after this rotation had tried it, ISO 8601. */
   ownUse?: string;
-  /** All keys of the account before this rotation made one; absent where the provider cannot list. */
-  before?: string[];
   /** Something that a terminated rotation left has to be put in order. */
   leftovers: boolean;
   /** The key that this rotation made. */

@@ -8,7 +8,7 @@ import type { ApiKeyFacts, ApiKeyProvider, ApiKeyRequest } from '../provider';
 import { createdKeyOf, listedKeysOf } from './answers';
 import { exchange } from './exchange';
 import type { HttpAnswer } from './exchange';
-import { isFinalRefusal, isGone, isOutOfReach, isSuccess, provesNothing, refusalOf } from './refusals';
+import { isFinalRefusal, isGone, isOutOfReach, isSuccess, provesNothing, refusalOf, stillPaused } from './refusals';
 import { IDEMPOTENCY_KEY, identifyCall, requestOf } from './request';
 import type { CallIdentity, GivenValues } from './request';
 
@@ -24,21 +24,28 @@ export interface HttpKeyProviders {
   open(plan: HttpProviderPlan, admin: Readonly<Record<string, unknown>>, about: string): HttpKeyProvider;
 }
 
+/** What all who use one service share. */
+interface Service {
+  guarded: ReturnType<typeof circuitBreakerFor>;
+  /** Until when it asked to be left alone, in milliseconds since the epoch. */
+  pausedUntil: number;
+}
+
 interface Answered {
   answer: HttpAnswer;
   identity: CallIdentity;
 }
 
 export function createHttpKeyProviders(): HttpKeyProviders {
-  const services = new Map<string, ReturnType<typeof circuitBreakerFor>>();
+  const services = new Map<string, Service>();
 
-  function serviceAt(origin: string) {
-    let guarded = services.get(origin);
-    if (!guarded) {
-      guarded = circuitBreakerFor(origin);
-      services.set(origin, guarded);
+  function serviceAt(origin: string): Service {
+    let service = services.get(origin);
+    if (!service) {
+      service = { guarded: circuitBreakerFor(origin), pausedUntil: 0 };
+      services.set(origin, service);
     }
-    return guarded;
+    return service;
   }
 
   return {
@@ -53,13 +60,17 @@ export function createHttpKeyProviders(): HttpKeyProviders {
       ): Promise<Answered> {
         const identity = identifyCall(operation, call, about, plan.adminSecretId);
         const request = requestOf(call, identity, given, admin);
-        const answer = await serviceAt(identity.origin)(async () => {
+        const service = serviceAt(identity.origin);
+        const pauseMs = service.pausedUntil - Date.now();
+        if (pauseMs > 0) throw stillPaused(pauseMs, identity);
+        const answer = await service.guarded(async () => {
           const received = await outsideCall(
             'http',
             `${call.method} ${operation}`,
             () => exchange(request, identity, plan.requestTimeoutMs, needsText),
             (result) => (isSuccess(result) ? 'ok' : `HTTP ${result.status}`),
           );
+          if (received.retryAfterMs !== undefined) service.pausedUntil = Date.now() + received.retryAfterMs;
           if (isOutOfReach(received)) throw refusalOf(received, identity);
           return received;
         });

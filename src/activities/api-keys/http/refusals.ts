@@ -1,4 +1,5 @@
 import type { ApplicationFailure } from '@temporalio/common';
+import { formatDuration } from '../../../rotation/durations';
 import { Cause } from '../../../rotation/errors';
 import type { HttpOperation } from '../../../rotation/templates';
 import { failure } from '../../failures';
@@ -84,5 +85,14 @@ export function provesNothing(answer: HttpAnswer, { method, origin, about }: Cal
     status === 429 ? Cause.Throttled : Cause.TargetUnavailable,
     `${origin} answered ${method} with ${status} when a key of ${about} was used. The catalog has ${status} neither under accepted nor under refused of the verify call, so that proves nothing about the key; it is used again.`,
     retryAfterMs,
+  );
+}
+
+/** A service that asked for a pause is not asked before its end, whichever step or rotation would. */
+export function stillPaused(pauseMs: number, { operation, origin, about }: CallIdentity): ApplicationFailure {
+  return failure(
+    Cause.Throttled,
+    `${origin} asked to be left alone for another ${formatDuration(pauseMs)}; the ${operation} call of ${about} is made then.`,
+    pauseMs,
   );
 }
