@@ -89,7 +89,7 @@ test('keys in order: how many there are, that the current one is accepted, and w
       name: `write permissions of ${SECRET}`,
       state: 'skipped',
       found: 'not tried: that would make or change a key',
-      todo: `The worker needs iam:CreateAccessKey, ListAccessKeys, GetAccessKeyLastUsed, UpdateAccessKey and DeleteAccessKey on the user payments, and secretsmanager:CreateSecret, PutSecretValue, UpdateSecretVersionStage and DeleteSecret on ${SECONDARY}.`,
+      todo: `The worker needs iam:CreateAccessKey, ListAccessKeys, GetAccessKeyLastUsed, UpdateAccessKey and DeleteAccessKey on the user payments, and secretsmanager:CreateSecret, PutSecretValue, UpdateSecretVersionStage, TagResource and DeleteSecret on ${SECONDARY}.`,
     },
   ]);
 });

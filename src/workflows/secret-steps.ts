@@ -105,7 +105,9 @@ export const promote: Step<RotationPlan> = {
 
 const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
 
-const patienceOf = ({ plan }: RotationContext) => Math.max(...plan.dependents.map(({ timeoutMs }) => timeoutMs));
+/** The activity knows when the dependents' time is over; what comes on top is for workers that are down or busy. */
+const patienceOf = ({ plan }: RotationContext) =>
+  Math.max(...plan.dependents.map(({ timeoutMs }) => timeoutMs)) + plan.timeouts.stepMs;
 
 /** Brings AWSCURRENT to the workloads and sees them work with it. */
 export const deliver: Step<RotationPlan> = {

@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../rotation/errors';
 import { formatDuration } from '../../rotation/durations';
 import type { HttpDependent } from '../../rotation/plan';
@@ -7,18 +8,24 @@ import { failure } from '../failures';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
+/** The pause after the nth look is twice as long as the one before, up to the longest. */
+const PAUSE_MS = { first: 1_000, longest: 10_000 };
+
 /**
  * Asks a workload's health address once.
  *
- * @throws DependentUnhealthy with the answer's status.
+ * @throws DependentUnhealthy with the answer's status, to be tried again until the dependent's time is over. It counts from when the
+ * activity was scheduled, but is not over before somebody has looked: a worker that was down is no reason to call a workload sick.
  */
 export async function seeHealthy(dependent: HttpDependent): Promise<void> {
-  const answer = await ask(dependent.healthUrl, Context.current().cancellationSignal);
+  const { cancellationSignal, info } = Context.current();
+  const answer = await ask(dependent.healthUrl, cancellationSignal);
   if (answer === dependent.expectStatus) return;
-  throw failure(
-    Cause.DependentUnhealthy,
-    `${dependent.name} is not healthy: ${new URL(dependent.healthUrl).origin} answered ${answer}, expected ${dependent.expectStatus}, for up to ${formatDuration(dependent.timeoutMs)}.`,
-  );
+  const message = `${dependent.name} is not healthy: ${new URL(dependent.healthUrl).origin} answered ${answer}, expected ${dependent.expectStatus}, for up to ${formatDuration(dependent.timeoutMs)}.`;
+  const leftMs = dependent.timeoutMs - (info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs);
+  const pauseMs = Math.min(PAUSE_MS.first * 2 ** (info.attempt - 1), PAUSE_MS.longest);
+  if (pauseMs >= leftMs) throw ApplicationFailure.nonRetryable(message, Cause.DependentUnhealthy);
+  throw failure(Cause.DependentUnhealthy, message, pauseMs);
 }
 
 /** The status of one answer, or why there was none. The body is never read: health pages quote all sorts of things. */
