@@ -671,7 +671,7 @@ describe('a catalog', () => {
       type: 'RotationRefused',
       message: [
         `${id} was not rotated, and nothing was changed: The catalog has a problem:`,
-        `${path()}:5:15 environments.${bed.environment}.secrets.${secret}.type: "app-secrt" is none of app-secret, database; did you mean app-secret?`,
+        `${path()}:5:15 environments.${bed.environment}.secrets.${secret}.type: "app-secrt" is none of app-secret, database, api-key; did you mean app-secret?`,
         'Rotations that already run are not affected: each keeps the plan that it started with. New ones are refused until the file is corrected.',
       ].join('\n'),
       details: { step: 'loadPlan', cause: { type: 'CatalogInvalid' } },

@@ -203,7 +203,7 @@ describe('a grace period', () => {
         'm',
       ),
     );
-    expect(stdout).toMatch(/^\d{4}-\S+Z extendGracePeriod by tester \(a release is due\)$/m);
+    expect(stdout).toMatch(/^\d{4}-\S+Z extendGracePeriod until \S+ by tester \(a release is due\)$/m);
     for (const command of ["extend \\S+ --by '3 days'", 'end-grace \\S+', "abort \\S+ --reason '...'"]) {
       expect(stdout).toMatch(new RegExp(`^[\\w :]+: +keyturn ${command}$`, 'm'));
     }
