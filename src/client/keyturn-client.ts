@@ -227,7 +227,8 @@ export class KeyturnClient {
         }
         throw cause ?? error;
       }
-      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+      // The server refuses updates while a rotation's workers keep dying over its task.
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) {
         throw new RequestUnanswered(environment, secret, name, argument, noWorker(this.taskQueue));
       }
       if (error instanceof WorkflowNotFoundError) {
