@@ -15,11 +15,7 @@ let bed: Testbed;
 const values: string[] = [];
 beforeAll(async () => {
   aws = await startEnforcingAws();
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: aws.endpoint,
-    AWS_ACCESS_KEY_ID: aws.credentials.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: aws.credentials.secretAccessKey,
-  });
+  Object.assign(process.env, aws.settings);
   bed = await openTestbed();
   bed.alsoSecret(() => values);
   await bed.startWorker();

@@ -1,9 +1,11 @@
 import { timeSkippingUnavailable } from './lab/time-skipping';
 import type { WorkerProcess } from './lab/worker-process';
+import { startEnforcingAws } from './testbed/enforcing-aws';
+import type { EnforcingAws } from './testbed/enforcing-aws';
 import { createSubject } from './testbed/subjects';
 import type { Subject } from './testbed/subjects';
-import { createAccessKeySecret, startAuthenticatingAws } from './testbed/time-skipping-access-keys';
-import type { AccessKeySecret, AuthenticatingAws } from './testbed/time-skipping-access-keys';
+import { createAccessKeySecret } from './testbed/time-skipping-access-keys';
+import type { AccessKeySecret } from './testbed/time-skipping-access-keys';
 import { DAY_MS, sevenDaysOf } from './testbed/time-skipping-grace';
 import type { SevenDays } from './testbed/time-skipping-grace';
 import { openTimeSkippingTestbed } from './testbed/time-skipping-testbed';
@@ -134,9 +136,9 @@ describeWithTime(`the grace period of two database logins${why}`, () => {
 });
 
 describeWithTime(`the grace period of two access keys${why}`, () => {
-  let aws: AuthenticatingAws;
+  let aws: EnforcingAws;
   beforeAll(async () => {
-    aws = await startAuthenticatingAws();
+    aws = await startEnforcingAws();
     bed = await openTimeSkippingTestbed(aws.settings);
     worker = await bed.startWorker();
   });
@@ -194,7 +196,7 @@ describeWithTime(`the grace period of two access keys${why}`, () => {
     expect(await grace.handle.result()).toMatchObject({ outcome: 'rotated' });
     expect(await grace.daysOfGrace()).toBeCloseTo(7, 2);
     expect(await grace.accepted()).toEqual([false, true]);
-    expect(await grace.current()).toMatchObject({ id: grace.fresh.id, bucket: 'exports' });
+    expect(await grace.current()).toMatchObject({ accessKeyId: grace.fresh.accessKeyId, bucket: 'exports' });
     await expect(grace.offered()).rejects.toThrow();
   });
 
@@ -216,7 +218,7 @@ describeWithTime(`the grace period of two access keys${why}`, () => {
     await grace.untilDay(3);
     expect(await grace.update('extendGracePeriod', { by: '2 days' })).toMatchObject({ graceEndsAt: grace.iso(9) });
     await grace.untilDay(9 - A_MOMENT);
-    expect(await grace.offered()).toMatchObject({ id: grace.fresh.id, graceEndsAt: grace.iso(9) });
+    expect(await grace.offered()).toMatchObject({ accessKeyId: grace.fresh.accessKeyId, graceEndsAt: grace.iso(9) });
     expect(await grace.accepted()).toEqual([true, true]);
     await grace.untilDay(9 + A_MOMENT);
     expect(await grace.handle.result()).toMatchObject({ outcome: 'rotated' });
@@ -230,7 +232,7 @@ describeWithTime(`the grace period of two access keys${why}`, () => {
     await grace.update('endGracePeriod');
     expect(await grace.handle.result()).toMatchObject({ outcome: 'rotated' });
     expect(await grace.daysOfGrace()).toBeCloseTo(2, 2);
-    expect(await aws.keysOf(grace.userName)).toEqual([grace.fresh.id]);
+    expect(await aws.keysOf(grace.userName)).toEqual([grace.fresh.accessKeyId]);
   });
 
   test('leaves only the old key when the rotation is aborted on day 5', async () => {
@@ -239,7 +241,7 @@ describeWithTime(`the grace period of two access keys${why}`, () => {
     await grace.update('abort', { reason: 'not yet' });
     expect(await grace.handle.result()).toMatchObject({ outcome: 'aborted', reason: 'not yet' });
     expect(await grace.accepted()).toEqual([true, false]);
-    expect(await aws.keysOf(grace.userName)).toEqual([grace.old.id]);
+    expect(await aws.keysOf(grace.userName)).toEqual([grace.old.accessKeyId]);
     expect(await grace.current()).toMatchObject(grace.old);
     await expect(grace.offered()).rejects.toThrow();
   });
@@ -268,7 +270,7 @@ describeWithTime(`the grace period of two access keys${why}`, () => {
     expect(await notifications('iam/used', grace)).toBe(3);
     await grace.untilDay(12);
     expect(await grace.handle.result()).toMatchObject({ outcome: 'rotated' });
-    expect(await aws.keysOf(grace.userName)).toEqual([grace.fresh.id]);
+    expect(await aws.keysOf(grace.userName)).toEqual([grace.fresh.accessKeyId]);
   });
 
   test('is over at once, with one new key and the old one deleted exactly once, when the worker was killed in it and is back days after its end', async () => {
@@ -277,7 +279,7 @@ describeWithTime(`the grace period of two access keys${why}`, () => {
     await missTheEnd(grace, 6);
     expect(await grace.handle.result()).toMatchObject({ outcome: 'rotated' });
     expect(await grace.daysOfGrace()).toBeCloseTo(9, 2);
-    expect(await aws.keysOf(grace.userName)).toEqual([grace.fresh.id]);
+    expect(await aws.keysOf(grace.userName)).toEqual([grace.fresh.accessKeyId]);
     for (const what of ['createKey', 'deactivateKey', 'deleteKey'])
       expect(await doneTo('iam/away', what, grace)).toEqual(['started', 'succeeded']);
   });

@@ -1,6 +1,5 @@
 import { formatDuration } from '../rotation/durations';
 import type { ApiKeyPlan } from '../rotation/plan';
-
 import { announceTo, gracePeriod } from './api-key-grace';
 import { aboutKey, oldExpiry, usesOldKey } from './api-key-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';

@@ -13,8 +13,8 @@ import type { AwsCredentials } from '../lab/aws';
 export interface EnforcingAws {
   endpoint: string;
   region: string;
-  /** An administrator's. */
-  credentials: AwsCredentials;
+  /** For the testbed and its workers: where it is, and an administrator's key. */
+  settings: Record<string, string>;
   iam: IAMClient;
   /** Makes an IAM user with a key. */
   createUser(name: string): Promise<AwsCredentials>;
@@ -47,12 +47,18 @@ export async function startEnforcingAws(): Promise<EnforcingAws> {
   const credentials = await keyFor(founder, 'administrator');
   founder.destroy();
   // From now on moto checks signatures and policies (moto's documentation, 'IAM-like Access Control').
-  await fetch(`${endpoint}/moto-api/reset-auth`, { method: 'POST', body: '0' });
+  const changed = await fetch(`${endpoint}/moto-api/reset-auth`, { method: 'POST', body: '0' });
+  if (!changed.ok) throw new Error(`moto does not begin to check signatures (HTTP ${changed.status})`);
   const iam = clientWith(credentials);
   return {
     endpoint,
     region,
-    credentials,
+    settings: {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    },
     iam,
     async createUser(name) {
       await iam.send(new CreateUserCommand({ UserName: name }));
@@ -64,7 +70,8 @@ export async function startEnforcingAws(): Promise<EnforcingAws> {
       return AccessKeyMetadata.map(({ AccessKeyId = '' }) => AccessKeyId);
     },
     async accepts(key) {
-      const sts = new STSClient({ endpoint, region, credentials: key, maxAttempts: 1 });
+      // A copy: the SDK writes into what it is given.
+      const sts = new STSClient({ endpoint, region, credentials: { ...key }, maxAttempts: 1 });
       try {
         await sts.send(new GetCallerIdentityCommand({}));
         return true;

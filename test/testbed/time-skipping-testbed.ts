@@ -41,10 +41,7 @@ export async function openTimeSkippingTestbed(settings: Record<string, string> =
 }
 
 /** Does something while variables of this process's environment are other ones, or absent. */
-export async function inEnvironment<T>(
-  variables: Record<string, string | undefined>,
-  work: () => Promise<T>,
-): Promise<T> {
+async function inEnvironment<T>(variables: Record<string, string | undefined>, work: () => Promise<T>): Promise<T> {
   const before = Object.fromEntries(Object.keys(variables).map((name) => [name, process.env[name]]));
   setVariables(variables);
   try {

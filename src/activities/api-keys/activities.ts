@@ -187,8 +187,11 @@ export function createApiKeyActivities(secrets: SecretStore, providers: ApiKeyPr
       const key = (await foundAgain(provider, keys, request, secretId, record)) ?? (await provider.create(request));
       const complete = { ...record, keyId: key.id, replacedExpiresAt: key.replacedExpiresAt };
       await store.storeKey(target, primary.fields, key, complete);
+      const kept = (await store.storedKey(target, versionId))?.record ?? complete;
+      // An attempt that was taken for dead stored another key meanwhile: that one stays, and this one would belong to nobody.
+      if (kept.keyId !== key.id) await provider.delete?.(key.id);
       await key.stored?.();
-      return factsOf(complete);
+      return factsOf(kept);
     },
 
     /** Deletes the key that this rotation created, whether or not it got to know of it. */
