@@ -1,3 +1,4 @@
+import { ECSClient } from '@aws-sdk/client-ecs';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Client } from '@temporalio/client';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
@@ -8,6 +9,8 @@ import { createActivities } from './activities';
 import { createPostgresAuditLog } from './activities/audit/postgres-audit-log';
 import { createApiKeyProviders } from './activities/api-keys/providers';
 import { createActivityBoundary } from './activities/boundary/interceptor';
+import { createEcsServices } from './activities/delivery/ecs';
+import { createKubernetesClusters } from './activities/delivery/kubernetes/clusters';
 import { createPostgresServers } from './activities/postgres/server';
 import { createSecretStore } from './activities/secrets-manager/store';
 import { createCatalogSource } from './catalog';
@@ -90,6 +93,9 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   opened.push(() => iam.destroy());
   const sqs = new SQSClient(AWS_CLIENT_OPTIONS);
   opened.push(() => sqs.destroy());
+  // UpdateService has no token: repeated by the SDK, it would start a second deployment.
+  const ecs = new ECSClient({ ...AWS_CLIENT_OPTIONS, maxAttempts: 1 });
+  opened.push(() => ecs.destroy());
   const secrets = createSecretStore(secretsManager);
   const audit = createPostgresAuditLog(config.auditDatabaseUrl);
   opened.push(() => audit.close());
@@ -106,6 +112,8 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
       secrets,
       postgres: createPostgresServers(),
       apiKeys: createApiKeyProviders({ secrets, iam, sqs, stsOptions: AWS_CLIENT_OPTIONS }),
+      kubernetes: createKubernetesClusters(),
+      ecs: createEcsServices(ecs),
       notifier: createLogNotifier(logger),
       rotations: new Client({ connection, namespace, dataConverter }).workflow,
     }),

@@ -74,7 +74,7 @@ describe('a mistake in what every secret has is shown with its place and what to
     [
       'an unknown key of a secret',
       dev(`a: {${APP}, ▸colour: red}`),
-      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, length, alphabet, dependents, field`,
+      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, length, alphabet, dependents, delivery, field`,
     ],
     [
       'a key of another type',
@@ -183,7 +183,7 @@ describe('a mistake in what every secret has is shown with its place and what to
     [
       'an unknown kind of dependent',
       dev(`a: {${APP}, dependents: [▸{▸htp: {}}]}`),
-      `${here}.dependents[0].http: is missing: a workload whose health is checked over HTTP`,
+      `${here}.dependents[0]: must say one of http, kubernetes, ecs`,
       `${here}.dependents[0].htp: is no key of a dependent; did you mean http?`,
     ],
     [

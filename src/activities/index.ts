@@ -5,6 +5,8 @@ import { createAuditActivities } from './audit/activities';
 import { createCatalogActivities } from './catalog';
 import type { PlanSource } from './catalog';
 import { createDeliveryActivities } from './delivery/activities';
+import type { EcsServices } from './delivery/ecs';
+import type { KubernetesClusters } from './delivery/kubernetes/clusters';
 import { createNotifyActivities } from './notify';
 import type { Notifier } from './notify';
 import { createOutcomeActivities } from './outcome';
@@ -21,17 +23,19 @@ export interface ActivityDependencies {
   secrets: SecretStore;
   postgres: PostgresServers;
   apiKeys: ApiKeyProviders;
+  kubernetes: KubernetesClusters;
+  ecs: EcsServices;
   notifier: Notifier;
   rotations: Pick<WorkflowClient, 'getHandle'>;
 }
 
 export function createActivities(dependencies: ActivityDependencies) {
-  const { catalog, secrets, postgres, apiKeys, notifier, rotations } = dependencies;
+  const { catalog, secrets, postgres, apiKeys, kubernetes, ecs, notifier, rotations } = dependencies;
   return {
     ...createApiKeyActivities(secrets, apiKeys),
     ...createAuditActivities(),
     ...createCatalogActivities(catalog),
-    ...createDeliveryActivities(),
+    ...createDeliveryActivities({ secrets, kubernetes, ecs }),
     ...createNotifyActivities(notifier),
     ...createOutcomeActivities(),
     ...createPostgresActivities(postgres, createCredentials(secrets)),

@@ -109,7 +109,7 @@ class ParsedCatalog implements Catalog {
         `${this.path} declares no secret ${quoted(secret)} in the environment ${environment}${hint(secret, declared.keys())}`,
       );
     }
-    return planOf(this.path, environment, secret, written, secretPolicy(environment, data, secret, written));
+    return planOf(this.path, environment, data, secret, written);
   }
 
   private environment(environment: string): EnvironmentData {

@@ -39,8 +39,21 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], document: Catalo
     if (issue.code === 'invalid_key') {
       return issue.issues.map(({ message }) => document.problemAt(issue.path, message, 'key'));
     }
+    if (issue.code === 'invalid_union') {
+      const meant = meantIn(issue.errors);
+      if (meant)
+        return problemsOf(
+          meant.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+          document,
+        );
+    }
     return [document.problemAt(issue.path, issue.message)];
   });
+}
+
+/** What is wrong by the one of several shapes that the value has on its outside. */
+function meantIn(errors: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
+  return errors.find((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
 }
 
 function explainUnknownKey(path: readonly PropertyKey[], key: string, root: unknown): string {

@@ -3,8 +3,9 @@ import { secretIdOf } from '../rotation/names';
 import { APP_SECRET_POLICY, classesOf, DATABASE_POLICY, type PasswordPolicy } from '../rotation/password-policy';
 import type { RotationPlan } from '../rotation/plan';
 import { apiKeyPlanOf } from './api-key-plan';
-import type { SecretPolicy } from './defaults';
-import type { SecretData } from './schema';
+import { secretPolicy } from './defaults';
+import { deliveryOf, dependentsOf } from './dependents';
+import type { EnvironmentData, SecretData } from './schema';
 
 /** What new values of a secret look like: what the catalog says, else the type's default. The values of API keys come from their provider; their plan says what others say. */
 export function passwordPolicyOf(secret: SecretData): PasswordPolicy {
@@ -24,21 +25,19 @@ export function passwordPolicyOf(secret: SecretData): PasswordPolicy {
 export function planOf(
   catalogPath: string,
   environment: string,
+  environmentData: EnvironmentData,
   name: string,
   secret: SecretData,
-  policy: SecretPolicy,
 ): RotationPlan {
+  const policy = secretPolicy(environment, environmentData, name, secret);
   const shared = {
     environment,
     secret: name,
     secretId: secretIdOf(environment, name),
     ...(secret.description !== undefined && { description: secret.description }),
     password: passwordPolicyOf(secret),
-    dependents: secret.dependents.map(({ http: { timeout, ...http } }) => ({
-      kind: 'http' as const,
-      ...http,
-      timeoutMs: timeout,
-    })),
+    dependents: dependentsOf(environment, environmentData.services, secret.dependents),
+    ...(secret.delivery !== undefined && { delivery: deliveryOf(secret.delivery) }),
     timeouts: { stepMs: policy.stepTimeoutMs, rollbackMs: policy.rollbackTimeoutMs },
   };
   if (secret.type === 'app-secret') {

@@ -2,6 +2,7 @@ import { formatDuration } from '../rotation/durations';
 import { secondarySecretIdOf, secretIdOf } from '../rotation/names';
 import { checkAccounts, checkApiKey, checkSecondaries } from './api-key-rules';
 import { secretPolicy } from './defaults';
+import { checkDependents } from './dependent-rules';
 import type { CatalogDocument } from './document';
 import { passwordPolicyOf } from './plans';
 import type { CatalogProblem, Report } from './problems';
@@ -25,7 +26,7 @@ export function brokenRules(catalog: CatalogData, document: CatalogDocument): Ca
     for (const [name, secret] of Object.entries(environmentData.secrets)) {
       const report = reportBelow('environments', environment, 'secrets', name);
       checkSecretId(environment, name, secret, report);
-      checkDependents(secret, report);
+      checkDependents(environment, environmentData, secret, report);
       checkGracePeriod(environment, environmentData, name, secret, report);
       if (secret.type === 'api-key') checkApiKey(name, secret, report);
       else checkStrength(secret, report);
@@ -59,14 +60,6 @@ function checkStrength(secret: SecretData, report: Report): void {
     ['alphabet'],
     `${length} characters out of ${size} are ${bits} bits, fewer than ${FEWEST_BITS}: more length or more characters are needed`,
   );
-}
-
-function checkDependents(secret: SecretData, report: Report): void {
-  const names = secret.dependents.map(({ http }) => http.name);
-  names.forEach((name, index) => {
-    if (names.indexOf(name) === index) return;
-    report(['dependents', index, 'http', 'name'], 'names a dependent that the list has already');
-  });
 }
 
 function checkDatabase(name: string, secret: DatabaseData, report: Report): void {

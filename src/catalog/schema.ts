@@ -4,7 +4,8 @@ import { duration, environmentName, secretName } from './values';
 import { apiKey } from './schema/api-key';
 import { chooseOne } from './schema/choice';
 import { appSecret, database } from './schema/generated';
-import { knownKeysOfSecret, type KnownKeys } from './schema/known-keys';
+import { knownKeysOfSecret, knownKeysOfService, type KnownKeys } from './schema/known-keys';
+import { services } from './schema/kubernetes';
 import { policyKeys } from './schema/policy';
 
 const secret = z.discriminatedUnion('type', [appSecret, database, apiKey], chooseOne('type', SECRET_TYPES));
@@ -15,6 +16,7 @@ const environment = z.strictObject({
     'Only for databases with alternating-users: how long the login out of use stays unlocked after a rotation; until the next rotation when absent. Each API key sets its own grace period',
     true,
   ).optional(),
+  services: services.default({}),
   secrets: z.record(secretName, secret).describe('The secrets of this environment, by their names'),
 });
 
@@ -28,12 +30,15 @@ export type CatalogData = z.output<typeof catalogSchema>;
 export type EnvironmentData = z.output<typeof environment>;
 export type SecretData = z.output<typeof secret>;
 export type { ApiKeyData } from './schema/api-key';
+export type { DeliveryData, DependentData } from './schema/dependents';
 export type { HttpProviderData } from './schema/http-provider';
+export type { KubernetesData, ServicesData } from './schema/kubernetes';
 export type { ReviewInterval } from './schema/policy';
 
 /** What a mapping is and which keys it may have, by its path in the catalog. */
 export function knownKeysAt(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
   if (path.length === 0) return { of: 'the catalog', keys: Object.keys(catalogSchema.shape) };
   if (path.length === 2) return { of: 'an environment', keys: Object.keys(environment.shape) };
+  if (path[2] === 'services') return knownKeysOfService();
   return knownKeysOfSecret(path.slice(3), mapping);
 }

@@ -49,6 +49,10 @@ export const Cause = {
   /** The server does not offer the TLS that was asked for, or its certificate is not trusted. */
   TlsRefused: 'TlsRefused',
   DependentUnhealthy: 'DependentUnhealthy',
+  /** A Kubernetes Secret does not get the version: the operator's condition, a missing object, or time ran out. */
+  NotSynced: 'NotSynced',
+  /** A workload does not become available with the version: its condition, a missing object, or time ran out. */
+  RolloutFailed: 'RolloutFailed',
   /** The provider issues no further key, because there are as many as it allows. */
   TooManyKeys: 'TooManyKeys',
   /** A key that this rotation neither created nor recorded stands in its way. */

@@ -1,21 +1,9 @@
+import type { DeliveryPlan, Dependent } from './dependents';
 import type { PasswordPolicy } from './password-policy';
 
 /** How a PostgreSQL session is protected; libpq's words (PostgreSQL manual, chapter 'SSL Support') without those that may drop TLS silently. */
 export const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 export type SslMode = (typeof SSL_MODES)[number];
-
-/** A workload that uses a secret and must be seen working with the new version. */
-export interface HttpDependent {
-  kind: 'http';
-  name: string;
-  /** Answers `expectStatus` when the workload is healthy. */
-  healthUrl: string;
-  expectStatus: number;
-  /** How long the workload may take to become healthy, in milliseconds. */
-  timeoutMs: number;
-}
-
-export type Dependent = HttpDependent;
 
 /** What every plan says, whatever the type. A plan is snapshotted into history at the start and holds no value. */
 interface PlanBase {
@@ -27,6 +15,8 @@ interface PlanBase {
   description?: string;
   password: PasswordPolicy;
   dependents: Dependent[];
+  /** All at once, ten restarts at a time, when absent. */
+  delivery?: DeliveryPlan;
   timeouts: {
     /** How long one step is retried before the rotation is rolled back, in milliseconds. */
     stepMs: number;

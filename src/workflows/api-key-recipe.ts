@@ -3,7 +3,8 @@ import type { ApiKeyPlan } from '../rotation/plan';
 import { announceTo, gracePeriod } from './api-key-grace';
 import { aboutKey, oldExpiry, usesOldKey } from './api-key-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
-import { deliver, discardCandidate, promote } from './secret-steps';
+import { deliver, lookAtDependents } from './deliver';
+import { discardCandidate, promote } from './secret-steps';
 import { waitForQuiet } from './api-key-usage';
 
 const secondaryOf = ({ plan }: RotationContext<ApiKeyPlan>) => plan.secondarySecretId;
@@ -193,6 +194,7 @@ const removeSecondary: Step<ApiKeyPlan> = {
 export const apiKeyRecipe: Recipe<ApiKeyPlan> = [
   findLeftovers,
   confirmCurrentKey,
+  lookAtDependents,
   settleLeftovers,
   prepareSecondary,
   createKey,

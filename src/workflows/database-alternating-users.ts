@@ -12,7 +12,8 @@ import {
 } from './database-steps';
 import { causeOf } from './saga/failures';
 import type { Recipe, RotationContext, Step } from './saga/step';
-import { createCandidate, currentOf, deliver, promote } from './secret-steps';
+import { deliver, lookAtDependents } from './deliver';
+import { createCandidate, currentOf, promote } from './secret-steps';
 
 const groupOf = ({ plan }: RotationContext<DatabasePlan>) => plan.groupRole ?? '';
 
@@ -134,6 +135,7 @@ const endOldSessions: Step<DatabasePlan> = {
 export const alternatingUsersRecipe: Recipe<DatabasePlan> = [
   settleLeftovers,
   confirmCurrentLogin,
+  lookAtDependents,
   createCandidate<DatabasePlan>(({ plan }) => ({ kind: 'database', login: 'other', logins: plan.logins })),
   prepareLogin,
   loginWithCandidate,

@@ -8,7 +8,8 @@ import {
   verifyAsApplication,
 } from './database-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
-import { createCandidate, currentOf, deliver, promote } from './secret-steps';
+import { deliver, lookAtDependents } from './deliver';
+import { createCandidate, currentOf, promote } from './secret-steps';
 
 const how = ({ plan }: RotationContext<DatabasePlan>) =>
   plan.adminSecretId ? `as the administrator in ${plan.adminSecretId}` : 'as the login itself';
@@ -36,6 +37,7 @@ const setPassword: Step<DatabasePlan> = {
 export const singleUserRecipe: Recipe<DatabasePlan> = [
   settleLeftovers,
   confirmCurrentLogin,
+  lookAtDependents,
   createCandidate<DatabasePlan>(() => ({ kind: 'database', login: 'same' })),
   setPassword,
   loginWithCandidate,

@@ -1,7 +1,8 @@
 import { Cause } from '../rotation/errors';
 import type { AppSecretPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
-import { createCandidate, deliver, promote, settleStaleCandidate } from './secret-steps';
+import { deliver, lookAtDependents } from './deliver';
+import { createCandidate, promote, settleStaleCandidate } from './secret-steps';
 import { refuse } from './saga/failures';
 import { expectType, runRotation } from './saga/run-rotation';
 import type { Recipe } from './saga/step';
@@ -18,6 +19,7 @@ export async function rotateAppSecret(input: RotationInput): Promise<RotationRes
 
 export const appSecretRecipe: Recipe<AppSecretPlan> = [
   settleStaleCandidate,
+  lookAtDependents,
   createCandidate<AppSecretPlan>(({ plan }) => (plan.field ? { kind: 'field', field: plan.field } : { kind: 'whole' })),
   promote,
   deliver,

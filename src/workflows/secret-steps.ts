@@ -102,27 +102,3 @@ export const promote: Step<RotationPlan> = {
     },
   },
 };
-
-const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
-
-/** The activity knows when the dependents' time is over; what comes on top is for workers that are down or busy. */
-const patienceOf = ({ plan }: RotationContext) =>
-  Math.max(...plan.dependents.map(({ timeoutMs }) => timeoutMs)) + plan.timeouts.stepMs;
-
-/** Brings AWSCURRENT to the workloads and sees them work with it. */
-export const deliver: Step<RotationPlan> = {
-  name: 'deliver',
-  summary: (context) => `deliver to ${namesOf(context)} and see them healthy`,
-  when: ({ plan }) => plan.dependents.length > 0,
-  run: (context, { wait }) =>
-    wait(patienceOf(context)).deliver({ versionId: context.candidate, dependents: context.plan.dependents }),
-  undo: {
-    summary: (context) => `deliver the old version to ${namesOf(context)} again`,
-    afterTheOthers: true,
-    run: async (context, { wait }) => {
-      const { current } = context.found.labels;
-      if (!current) return;
-      await wait(patienceOf(context)).deliver({ versionId: current, dependents: context.plan.dependents });
-    },
-  },
-};

@@ -1,8 +1,15 @@
+import {
+  CreateClusterCommand,
+  CreateServiceCommand,
+  ECSClient,
+  RegisterTaskDefinitionCommand,
+} from '@aws-sdk/client-ecs';
 import { Client, escapeIdentifier } from 'pg';
 import { rotationWorkflowId } from '../../src/rotation/names';
 import type { RotationInput, RotationStatus } from '../../src/rotation/types';
 import type { Lab } from '../lab/lab';
 import { startDependent } from '../testbed/dependent';
+import { openNamespace } from '../testbed/deployments';
 import type { Run } from '../testbed/scan';
 import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
@@ -176,6 +183,18 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       return ended(handle);
     },
     'api-key-emergency': async () => run(await subject('api-key', 'key-emergency'), { emergency: true }),
+    'app-secret-delivered-to-ecs': async () => {
+      const ecs = new ECSClient({});
+      const service = { cluster: 'keyturn', serviceName: 'api', taskDefinition: 'app', desiredCount: 0 };
+      await ecs.send(new CreateClusterCommand({ clusterName: service.cluster }));
+      const containerDefinitions = [{ name: 'app', image: 'app', memory: 128 }];
+      await ecs.send(new RegisterTaskDefinitionCommand({ family: service.taskDefinition, containerDefinitions }));
+      await ecs.send(new CreateServiceCommand(service));
+      const dependent = { ecs: { cluster: service.cluster, services: [service.serviceName] } };
+      await bed.declare({ deployed: { type: 'app-secret', dependents: [dependent] } });
+      return run('deployed').finally(() => ecs.destroy());
+    },
+    ...deliveredToKubernetes(),
     'front-door': async () => {
       await bed.declare({ front: { type: 'app-secret' } });
       return throughTheFrontDoor('front');
@@ -197,6 +216,35 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       return ended(handle);
     },
   };
+
+  /** Only in a lab with a cluster. */
+  function deliveredToKubernetes(): Record<string, () => Promise<Run>> {
+    const cluster = lab.cluster?.kubernetes;
+    if (!cluster) return {};
+    return {
+      'alternating-users-delivered-to-kubernetes': async () => {
+        await (await openNamespace(bed, cluster)).deployed('delivered');
+        return run('delivered');
+      },
+      'alternating-users-whose-workload-never-gets-ready': async () => {
+        const namespace = await openNamespace(bed, cluster);
+        await namespace.deployed('stuck', { progressDeadlineSeconds: 8 });
+        const labels = (value: string | null) =>
+          cluster.request('PATCH', namespace.deploymentPath('stuck'), {
+            spec: { template: { metadata: { labels: { 'keyturn.test/never-ready': value } } } },
+          });
+        const point = { secretId: bed.secrets.idOf('stuck'), step: 'promote', when: 'after' } as const;
+        await bed.pauses.stopAt(point);
+        const handle = await bed.start('stuck');
+        await bed.pauses.reached(point);
+        await labels('x');
+        await bed.pauses.goOn(point);
+        await status('stuck', 'the rollback', ({ phase }) => phase === 'rolling-back');
+        await labels(null);
+        return ended(handle);
+      },
+    };
+  }
 
   async function throughTheFrontDoor(secret: string): Promise<Run> {
     const { client, taskQueue, environment } = bed;

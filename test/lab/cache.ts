@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { watchPath } from './watcher';
 
 /** Longer than the longest build; after it the lock is taken for abandoned. */
-const LONGEST_BUILD_MS = 15 * 60_000;
+const LONGEST_BUILD_MS = 60 * 60_000;
 
 /** Where built parts are kept: `KEYTURN_CACHE_DIR`, else `keyturn` in the user's cache folder. Never in the checkout. */
 function cacheFolder(): string {

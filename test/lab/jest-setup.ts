@@ -7,6 +7,8 @@ declare global {
 
 /** Starts the real parts once for all test files; their processes read the endpoints from the environment. */
 export default async function setUp(): Promise<void> {
+  // Each of jest's projects calls it.
+  if (globalThis.keyturnLab) return;
   const lab = await startLab({ report: (line) => process.stderr.write(`${line}\n`) });
   globalThis.keyturnLab = lab;
   Object.assign(process.env, lab.env);

@@ -1,3 +1,5 @@
 export default async function tearDown(): Promise<void> {
-  await globalThis.keyturnLab?.stop();
+  const lab = globalThis.keyturnLab;
+  globalThis.keyturnLab = undefined;
+  await lab?.stop();
 }

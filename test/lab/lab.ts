@@ -1,5 +1,7 @@
 import { createAuditDatabase } from './audit-database';
 import { startAws, type Aws } from './aws';
+import { startExternalSecrets, type ExternalSecrets } from './kubernetes/external-secrets';
+import { startKubernetes, type Kubernetes } from './kubernetes/kubernetes';
 import type { Report } from './part';
 import { startPostgres, type Postgres, type PostgresOptions } from './postgres';
 import { projectFile } from './project';
@@ -12,6 +14,8 @@ export interface Lab {
   aws: Aws;
   /** For KEYTURN_AUDIT_DATABASE_URL. */
   auditDatabaseUrl: string;
+  /** Only with the option `kubernetes`. */
+  cluster?: Cluster;
   /** What a worker, the CLI and a person's shell need to work with this lab. */
   env: Record<string, string>;
   /** Ends all that was started. */
@@ -22,28 +26,62 @@ export interface LabOptions {
   /** Takes the progress, a line per part and one for each that has to be built. */
   report: Report;
   postgres?: PostgresOptions;
+  /** Start a Kubernetes cluster too, whose External Secrets Operator reads from this AWS. Default false. */
+  kubernetes?: boolean;
 }
 
 /**
- * Starts Temporal, PostgreSQL with the audit database, and AWS at the same time. If one cannot be had, none is left running.
+ * Starts Temporal, PostgreSQL with the audit database, AWS, and Kubernetes where it is asked for, at the same time. If one cannot be
+ * had, none is left running.
  *
  * @throws {PartUnavailable}
  */
-export async function startLab({ report, postgres: postgresOptions }: LabOptions): Promise<Lab> {
-  const [temporal, database, aws] = await Promise.allSettled([
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const { report } = options;
+  const startingAws = startAws(report);
+  const [temporal, database, aws, cluster] = await Promise.allSettled([
     startTemporal(report),
-    startPostgresWithAudit(report, postgresOptions),
-    startAws(report),
+    startPostgresWithAudit(report, options.postgres),
+    startingAws,
+    options.kubernetes ? startCluster(startingAws, report) : undefined,
   ]);
-  if (temporal.status === 'fulfilled' && database.status === 'fulfilled' && aws.status === 'fulfilled') {
-    return labOf(temporal.value, database.value, aws.value);
+  if (
+    temporal.status === 'fulfilled' &&
+    database.status === 'fulfilled' &&
+    aws.status === 'fulfilled' &&
+    cluster.status === 'fulfilled'
+  ) {
+    return labOf(temporal.value, database.value, aws.value, cluster.value);
   }
 
   if (temporal.status === 'fulfilled') await temporal.value.stop();
   if (database.status === 'fulfilled') await database.value.postgres.stop();
   if (aws.status === 'fulfilled') await aws.value.stop();
-  const failed = [temporal, database, aws].find((part) => part.status === 'rejected');
+  if (cluster.status === 'fulfilled') await cluster.value?.stop();
+  const failed = [temporal, database, aws, cluster].find((part) => part.status === 'rejected');
   throw failed?.reason;
+}
+
+/** A Kubernetes cluster and the operator in it. */
+export interface Cluster {
+  kubernetes: Kubernetes;
+  externalSecrets: ExternalSecrets;
+  stop(): Promise<void>;
+}
+
+async function startCluster(aws: Promise<Aws>, report: Report): Promise<Cluster> {
+  const kubernetes = await startKubernetes(report);
+  try {
+    const externalSecrets = await startExternalSecrets(kubernetes, await aws, report);
+    const stop = async (): Promise<void> => {
+      await externalSecrets.stop();
+      await kubernetes.stop();
+    };
+    return { kubernetes, externalSecrets, stop };
+  } catch (error) {
+    await kubernetes.stop();
+    throw error;
+  }
 }
 
 async function startPostgresWithAudit(report: Report, options?: PostgresOptions): Promise<Database> {
@@ -61,7 +99,7 @@ interface Database {
   auditDatabaseUrl: string;
 }
 
-function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws: Aws): Lab {
+function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws: Aws, cluster?: Cluster): Lab {
   const env: Record<string, string> = {
     TEMPORAL_ADDRESS: temporal.address,
     AWS_ENDPOINT_URL: aws.endpoint,
@@ -75,8 +113,9 @@ function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws
   if (temporal.namespace !== 'default') env.TEMPORAL_NAMESPACE = temporal.namespace;
   if (temporal.uiUrl !== undefined) env.LAB_TEMPORAL_UI = temporal.uiUrl;
   if (temporal.binary !== undefined) env.LAB_TEMPORAL_BIN = temporal.binary;
+  if (cluster !== undefined) env.KUBECONFIG = cluster.kubernetes.kubeconfig;
   const stop = async (): Promise<void> => {
-    await Promise.all([temporal.stop(), postgres.stop(), aws.stop()]);
+    await Promise.all([temporal.stop(), postgres.stop(), aws.stop(), cluster?.stop()]);
   };
-  return { temporal, postgres, aws, auditDatabaseUrl, env, stop };
+  return { temporal, postgres, aws, auditDatabaseUrl, cluster, env, stop };
 }

@@ -1,4 +1,4 @@
-/** `npm run lab`: the real parts, the sample catalog's secrets and a worker, until Ctrl-C. */
+/** `npm run lab`: the real parts, the sample catalog's secrets and a worker, until Ctrl-C; with `-- --kubernetes` a cluster too. */
 import { join, relative, resolve } from 'node:path';
 import { rotationWorkflowId, TASK_QUEUE } from '../../src/rotation/names';
 import { startFakeKeyService } from '../testbed/fake-key-service';
@@ -18,6 +18,8 @@ import { spawnWorker, WorkerNotReady, type WorkerProcess } from './worker-proces
 const FOLDER = resolve(process.env.KEYTURN_LAB_FOLDER || projectFile('.lab'));
 const ENV_FILE = join(FOLDER, 'env');
 const CATALOG_FILE = join(FOLDER, 'keyturn.yaml');
+
+const WITH_KUBERNETES = process.argv.slice(2).includes('--kubernetes');
 
 const say = (line: string): void => console.log(line);
 
@@ -49,7 +51,7 @@ interface Running {
 
 async function startAll(): Promise<Running> {
   const startedAt = Date.now();
-  const lab = await startLab({ report: say });
+  const lab = await startLab({ report: say, kubernetes: WITH_KUBERNETES });
   const keyService = await startFakeKeyService();
   reportFor('key service', say)(`ready on ${keyService.url}, in place of a provider of API keys`);
   await seedSampleCatalog(lab, keyService);
@@ -96,6 +98,9 @@ function introduction(lab: Lab, keyService: FakeKeyService, took: string): strin
     `  web UI       ${lab.temporal.uiUrl ?? 'that of your own server'}`,
     `  PostgreSQL   ${lab.postgres.host}:${lab.postgres.port} (superuser: $LAB_DATABASE_URL)`,
     `  AWS          ${lab.aws.endpoint}`,
+    ...(lab.cluster
+      ? [`  Kubernetes   ${lab.cluster.kubernetes.server}, with External Secrets Operator (kubectl: $KUBECONFIG)`]
+      : []),
     `  key service  ${keyService.url}`,
     `  catalog      ${shown(CATALOG_FILE)}, a copy of keyturn.yaml; edit it to try something else`,
     '',

@@ -76,6 +76,7 @@ async function activitiesOf(work: (does: StepActivities) => Promise<void>): Prom
     read: recording,
     write: recording,
     wait: () => recording,
+    waitLong: () => recording,
     waitOutGracePeriod: waiting,
     pauseUntil: waiting,
     tell: waiting,

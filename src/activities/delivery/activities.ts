@@ -1,29 +1,77 @@
-import type { Dependent } from '../../rotation/plan';
+import type { Dependent, EcsDependent, HttpDependent, KubernetesDependent, Workload } from '../../rotation/dependents';
+import type { SecretStore } from '../secrets-manager/store';
 import type { StepInput } from '../step-input';
+import type { EcsServices } from './ecs';
 import { seeHealthy } from './http';
+import type { KubernetesClusters } from './kubernetes/clusters';
 
 export interface DeliverInput extends StepInput {
   /** The version that the dependents have to use. */
   versionId: string;
+  dependents: HttpDependent[];
+}
+
+export interface LookAtDependentsInput extends StepInput {
   dependents: Dependent[];
 }
 
-export function createDeliveryActivities() {
-  return {
-    /**
-     * Brings a version to every dependent. It looks once, and fails to be tried again while one does not work with the version yet:
-     * the waiting is Temporal's and takes no place from other rotations.
-     */
-    async deliver({ dependents }: DeliverInput): Promise<void> {
-      await Promise.all(dependents.map(deliverTo));
-    },
-  };
+export interface SyncInput extends StepInput {
+  /** The version that the Kubernetes Secret has to hold. */
+  versionId: string;
+  dependent: KubernetesDependent;
 }
 
-/** What 'delivered' means for each kind of dependent. */
-async function deliverTo(dependent: Dependent): Promise<void> {
-  switch (dependent.kind) {
-    case 'http':
-      return seeHealthy(dependent);
-  }
+export interface RestartInput extends SyncInput {
+  workload: Workload;
+}
+
+export interface DeployInput extends StepInput {
+  /** The version that the tasks have to be started with. */
+  versionId: string;
+  dependent: EcsDependent;
+  service: string;
+}
+
+export interface DeliveryDependencies {
+  secrets: Pick<SecretStore, 'readVersion'>;
+  kubernetes: KubernetesClusters;
+  ecs: EcsServices;
+}
+
+export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryDependencies) {
+  return {
+    /** Sees that there is everything that a delivery will need, before anything is changed. */
+    async lookAtDependents({ dependents }: LookAtDependentsInput): Promise<void> {
+      await Promise.all(
+        dependents.map(async (dependent) => {
+          if (dependent.kind === 'kubernetes') await kubernetes.look(dependent);
+          if (dependent.kind === 'ecs') await ecs.look(dependent);
+        }),
+      );
+    },
+
+    /**
+     * Looks at the health of every dependent once, and fails to be tried again while one does not work with the version yet: the
+     * waiting is Temporal's and takes no place from other rotations.
+     */
+    async deliver({ dependents }: DeliverInput): Promise<void> {
+      await Promise.all(dependents.map(seeHealthy));
+    },
+
+    /** Gets a version into a Kubernetes Secret, and waits until it is there. */
+    async syncToKubernetes({ secretId, versionId, dependent }: SyncInput): Promise<void> {
+      const text = await secrets.readVersion(secretId, versionId);
+      await kubernetes.sync(dependent, versionId, text);
+    },
+
+    /** Has a workload started anew for a version, once, and waits until it is available. */
+    async restartWorkload({ versionId, dependent, workload }: RestartInput): Promise<void> {
+      await kubernetes.restart(dependent, workload, versionId);
+    },
+
+    /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */
+    async deployToEcs({ versionId, dependent, service }: DeployInput): Promise<void> {
+      await ecs.deploy(dependent, service, versionId);
+    },
+  };
 }

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../rotation/errors';
 import { formatDuration } from '../../rotation/durations';
-import type { HttpDependent } from '../../rotation/plan';
+import type { HttpDependent } from '../../rotation/dependents';
 import { outsideCall } from '../boundary/activity-scope';
 import { failure } from '../failures';
 

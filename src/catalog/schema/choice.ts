@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { nameOf } from '../problems';
 import { noneOf } from '../values';
 
@@ -15,4 +16,22 @@ export function chooseOne(key: string, words: readonly string[]) {
       return noneOf(words, written);
     },
   };
+}
+
+/**
+ * The one thing that a mapping says where exactly one of its keys may be written.
+ *
+ * @param given what each written key means.
+ * @param keys those that there are.
+ */
+export function onlyOneOf<T>(given: T[], written: object, keys: object, context: z.RefinementCtx): T {
+  const [only, other] = given;
+  if (only !== undefined && other === undefined) return only;
+  const found = Object.entries(written).flatMap(([key, value]) => (value === undefined ? [] : [key]));
+  const message =
+    only === undefined
+      ? `must say one of ${Object.keys(keys).join(', ')}`
+      : `has ${found.join(' and ')}: each is an entry of its own`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
 }

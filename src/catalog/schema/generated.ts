@@ -12,7 +12,7 @@ const SHORTEST_VALUE = 16;
 
 /** What secrets may say whose values Keyturn makes up itself. */
 function generatedKeys(longest: number, usualLength: number) {
-  const { dependents, ...others } = secretKeys;
+  const { dependents, delivery, ...others } = secretKeys;
   return {
     ...others,
     length: z
@@ -23,6 +23,7 @@ function generatedKeys(longest: number, usualLength: number) {
       .describe(`How many characters a new value has; ${usualLength} when absent`),
     alphabet: alphabet.optional(),
     dependents,
+    delivery,
   };
 }
 

@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import { API_KEY_MAPPINGS, apiKey } from './api-key';
+import { delivery, dependent, DEPENDENT_MAPPINGS } from './dependents';
 import { alternatingUsersDatabase, appSecret, singleUserDatabase } from './generated';
 import { HTTP_CALLS, httpProvider } from './http-provider';
-import { dependent } from './policy';
+import { secretKey, workload, workloadOrService } from './kubernetes';
 
 /** What a mapping is and which keys it may have. */
 export interface KnownKeys {
@@ -12,14 +13,28 @@ export interface KnownKeys {
 
 /** For a mapping below an environment: a secret, or part of one. `path` starts with the secret's name. */
 export function knownKeysOfSecret(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
-  const [, part, index, inner] = path;
-  if (part === 'dependents') {
-    return inner === 'http' ? known('an HTTP dependent', dependent.shape.http) : known('a dependent', dependent);
-  }
+  const [, part, index] = path;
+  if (part === 'dependents') return knownKeysOfDependent(path.slice(3));
+  if (part === 'delivery') return known('the delivery', delivery);
   if (part === 'fields') return known('the fields of an API key', API_KEY_MAPPINGS.fields);
   if (part === 'phaseIn') return known('a step of the phase-in', API_KEY_MAPPINGS.phaseInStep);
   if (part === 'provider') return index === undefined ? knownKeysOfProvider(mapping) : knownKeysOfCall(index);
   return knownKeysOfType(mapping as { type: unknown; strategy?: unknown });
+}
+
+/** `path` starts with the kind of dependent. */
+function knownKeysOfDependent([kind, part]: readonly PropertyKey[]): KnownKeys {
+  if (part === 'keys') return known('an entry of keys', secretKey);
+  if (part === 'workloads') return known('a workload', workloadOrService);
+  if (kind === 'http') return known('an HTTP dependent', DEPENDENT_MAPPINGS.http);
+  if (kind === 'kubernetes') return known('a Kubernetes dependent', DEPENDENT_MAPPINGS.kubernetes);
+  if (kind === 'ecs') return known('an ECS dependent', DEPENDENT_MAPPINGS.ecs);
+  return known('a dependent', dependent);
+}
+
+/** For a mapping below the services of an environment. */
+export function knownKeysOfService(): KnownKeys {
+  return known('a workload', workload);
 }
 
 function knownKeysOfType({ type, strategy }: { type: unknown; strategy?: unknown }): KnownKeys {

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { duration, healthUrl, line, oneOf } from '../values';
+import { duration, line, oneOf } from '../values';
+import { delivery, dependents } from './dependents';
 
 /** How often somebody looks at a secret and asks whether it is still needed. */
 const REVIEW_INTERVALS = ['weekly', 'monthly', 'quarterly', 'yearly'] as const;
@@ -17,25 +17,10 @@ export const policyKeys = {
   ).optional(),
 };
 
-export const dependent = z.strictObject({
-  http: z
-    .strictObject({
-      name: line('What the workload is called in messages'),
-      healthUrl,
-      expectStatus: z
-        .int()
-        .min(100)
-        .max(599)
-        .default(200)
-        .describe('The HTTP status that means healthy; 200 when absent'),
-      timeout: duration('How long the workload may take to become healthy; 1 minute when absent').default(60_000),
-    })
-    .describe('A workload whose health is checked over HTTP'),
-});
-
 /** What every secret may say, whatever its type. */
 export const secretKeys = {
   description: line('What the secret is for').optional(),
   ...policyKeys,
-  dependents: z.array(dependent).default([]).describe('Workloads that must be seen working with the new version'),
+  dependents,
+  delivery: delivery.optional(),
 };

@@ -1,11 +1,11 @@
-import type { HttpDependent } from '../../rotation/plan';
+import type { HttpDependent } from '../../rotation/dependents';
 import type { Check } from './check';
 import { check, failed, ok, reasonOf } from './check';
 
 const TIMEOUT_MS = 5_000;
 
 /** Whether a workload that uses the secret is healthy now; a rotation would be rolled back otherwise. */
-export async function checkDependent(secretId: string, dependent: HttpDependent): Promise<Check> {
+export async function checkHttpDependent(secretId: string, dependent: HttpDependent): Promise<Check> {
   const name = `dependent ${dependent.name} of ${secretId}`;
   const todo = `Make it healthy first, or correct its healthUrl in the catalog: a rotation of ${secretId} would be rolled back.`;
   return check(

@@ -1,13 +1,18 @@
+import { ECSClient } from '@aws-sdk/client-ecs';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { createApiKeyProviders } from '../../activities/api-keys/providers';
 import { runInActivityScope } from '../../activities/boundary/activity-scope';
+import { createEcsCalls } from '../../activities/delivery/ecs-calls';
+import type { EcsCalls } from '../../activities/delivery/ecs-calls';
+import { connectedClusters } from '../../activities/delivery/kubernetes/cluster';
 import { createCredentials } from '../../activities/postgres/credentials';
 import { createPostgresServers } from '../../activities/postgres/server';
 import { createSecretStore } from '../../activities/secrets-manager/store';
 import type { SecretStore } from '../../activities/secrets-manager/store';
 import type { Catalog } from '../../catalog';
+import type { Dependent } from '../../rotation/dependents';
 import type { RotationPlan } from '../../rotation/plan';
 import { AWS_CLIENT_OPTIONS } from '../../runtime/aws-client-options';
 import { readConfig } from '../../runtime/config';
@@ -23,7 +28,11 @@ import type { Check } from './check';
 import { failedBy, ok, skipped } from './check';
 import { checkDatabase } from './database-checks';
 import type { DatabaseAccess } from './database-checks';
-import { checkDependent } from './dependent-check';
+import { checkHttpDependent } from './dependent-check';
+import { checkEcsDependent } from './ecs-check';
+import { checkKubernetesDependent } from './kubernetes-checks';
+import type { KubernetesAccess } from './kubernetes-checks';
+import { accessReviews } from './kubernetes-rights';
 import { checkTemporal } from './temporal-checks';
 
 /** How many secrets are looked at at once. */
@@ -62,6 +71,7 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
     `${config.catalogPath} declares ${plans.length === 1 ? 'one secret' : `${plans.length} secrets`}`,
   );
   const client = new SecretsManagerClient(AWS_CLIENT_OPTIONS);
+  const ecs = new ECSClient(AWS_CLIENT_OPTIONS);
   const keyClients = { iam: new IAMClient(AWS_CLIENT_OPTIONS), sqs: new SQSClient(AWS_CLIENT_OPTIONS) };
   try {
     const secrets = createSecretStore(client);
@@ -73,6 +83,8 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
         providers: createApiKeyProviders({ secrets, ...keyClients, stsOptions: AWS_CLIENT_OPTIONS }),
         isRotating: (environment, secret) => isRotating(config, environment, secret),
       },
+      kubernetes: { clusterOf: connectedClusters(), reviewsOf: accessReviews, secrets },
+      ecs: createEcsCalls(ecs),
     };
     const aws = await checkAws(client);
     if (aws.some(({ state }) => state === 'failed')) {
@@ -85,6 +97,7 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
     return [declared, ...aws, ...perSecret.flat()];
   } finally {
     client.destroy();
+    ecs.destroy();
     keyClients.iam.destroy();
     keyClients.sqs.destroy();
   }
@@ -94,9 +107,12 @@ interface Systems {
   secrets: SecretStore;
   databases: DatabaseAccess;
   apiKeys: ApiKeyAccess;
+  kubernetes: KubernetesAccess;
+  ecs: Pick<EcsCalls, 'describe'>;
 }
 
-async function checkPlan({ secrets, databases, apiKeys }: Systems, plan: RotationPlan): Promise<Check[]> {
+async function checkPlan(systems: Systems, plan: RotationPlan): Promise<Check[]> {
+  const { secrets, databases, apiKeys } = systems;
   const secret = await checkSecret(secrets, plan);
   const usable = secret.state !== 'failed';
   const checks = [secret];
@@ -108,8 +124,19 @@ async function checkPlan({ secrets, databases, apiKeys }: Systems, plan: Rotatio
     if (usable) checks.push(...(await checkApiKey(apiKeys, plan)));
     else checks.push(skipped(`provider of ${plan.secretId}`, 'needs its secret'));
   }
-  for (const dependent of plan.dependents) checks.push(await checkDependent(plan.secretId, dependent));
+  for (const dependent of plan.dependents) checks.push(...(await checkDependent(systems, plan.secretId, dependent)));
   return checks;
+}
+
+async function checkDependent(systems: Systems, secretId: string, dependent: Dependent): Promise<Check[]> {
+  switch (dependent.kind) {
+    case 'http':
+      return [await checkHttpDependent(secretId, dependent)];
+    case 'kubernetes':
+      return checkKubernetesDependent(systems.kubernetes, secretId, dependent);
+    case 'ecs':
+      return checkEcsDependent(systems.ecs, secretId, dependent);
+  }
 }
 
 async function isRotating(config: Config, environment: string, secret: string): Promise<boolean | undefined> {

@@ -36,6 +36,7 @@ type Reads = Pick<
   | 'proveOldPasswordRefused'
   | 'describeRotation'
   | 'recordOutcome'
+  | 'lookAtDependents'
   | 'inspectKeys'
   | 'confirmCurrentKey'
   | 'proveKey'
@@ -51,6 +52,8 @@ export interface StepActivities {
   write: Audited<Omit<Activities, keyof Reads>>;
   /** What waits for others by being tried again, for that many milliseconds in all. */
   wait(limitMs: number): Audited<Pick<Activities, 'deliver' | 'waitForSessionsToEnd'>>;
+  /** What waits itself, sending heartbeats, for that many milliseconds in one attempt; one whose worker died is begun again. */
+  waitLong(attemptMs: number): Audited<Pick<Activities, 'syncToKubernetes' | 'restartWorkload' | 'deployToEcs'>>;
   /** Waits, durably, until the grace period's end; operators may move that end meanwhile. */
   waitOutGracePeriod(options: GraceOptions): Promise<void>;
   /** Waits, durably, until a time in milliseconds since the epoch. */
@@ -107,7 +110,7 @@ export interface Performance {
 type Call = (input: object) => Promise<unknown>;
 
 /** The activities as one step performs them. */
-export function activitiesFor(performance: Performance): Pick<StepActivities, 'read' | 'write' | 'wait'> {
+export function activitiesFor(performance: Performance): Pick<StepActivities, 'read' | 'write' | 'wait' | 'waitLong'> {
   const { summary, limitMs } = performance;
   const regular = {
     ...CANCELLATION,
@@ -129,9 +132,16 @@ export function activitiesFor(performance: Performance): Pick<StepActivities, 'r
       startToCloseTimeout: ATTEMPT_MS,
       scheduleToCloseTimeout: forMs,
     });
+  const long = (attemptMs: number) =>
+    proxyActivities<Record<string, Call>>({
+      ...regular,
+      startToCloseTimeout: attemptMs + ATTEMPT_MS,
+      scheduleToCloseTimeout: attemptMs + ATTEMPT_MS + (limitMs ?? 0),
+    });
   return {
     read: audited((name) => localFirst(callOf(local, name), callOf(quick, name)), performance),
     write: audited((name) => callOf(quick, name), performance),
+    waitLong: (attemptMs) => audited((name) => callOf(long(attemptMs), name), performance),
     wait: (forMs) => audited((name) => callOf(patient(forMs), name), performance),
   };
 }

@@ -1,0 +1,167 @@
+import { DescribeServicesCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
+import type { ECSClient, Service } from '@aws-sdk/client-ecs';
+import type { ApplicationFailure } from '@temporalio/common';
+import { Cause } from '../../rotation/errors';
+import { outsideCall } from '../boundary/activity-scope';
+import { circuitBreakerFor } from '../circuit-breaker';
+import { failure } from '../failures';
+import type { EcsDeployment, EcsEvent } from './ecs-deployment';
+
+/** A service as a delivery sees it. */
+export interface EcsServiceState {
+  /** How many tasks it is to run, and how many run. */
+  desired: number;
+  running: number;
+  /** Whether ECS gives up a deployment whose tasks do not start. */
+  circuitBreaker: boolean;
+  /** Newest first. */
+  deployments: EcsDeployment[];
+  /** Newest first. */
+  events: EcsEvent[];
+}
+
+/** The calls of ECS's API. */
+export interface EcsCalls {
+  /** @throws RolloutFailed when the service or its cluster is missing, deleted, or deployed by something else than ECS. */
+  describe(cluster: string, service: string): Promise<EcsServiceState>;
+  /**
+   * Has ECS start all tasks anew. Not to be repeated without looking: each call starts a deployment.
+   *
+   * @returns when the deployment began, by ECS's clock, in milliseconds since the epoch.
+   */
+  startDeployment(cluster: string, service: string): Promise<number>;
+}
+
+export function createEcsCalls(client: Pick<ECSClient, 'send'>): EcsCalls {
+  const breaker = circuitBreakerFor('Amazon ECS');
+
+  async function call<T>(operation: string, cluster: string, service: string, send: () => Promise<T>): Promise<T> {
+    return breaker(() =>
+      outsideCall('ecs', operation, async () => {
+        try {
+          return await send();
+        } catch (error) {
+          throw toFailure(error, operation, cluster, service);
+        }
+      }),
+    );
+  }
+
+  return {
+    async describe(cluster, service) {
+      const answer = await call('DescribeServices', cluster, service, () =>
+        client.send(new DescribeServicesCommand({ cluster, services: [service] })),
+      );
+      const [found] = answer.services ?? [];
+      if (!found) throw missingService(cluster, service);
+      refuseUndeployable(found, cluster, service);
+      return stateOf(found);
+    },
+
+    async startDeployment(cluster, service) {
+      const { service: updated } = await call('UpdateService', cluster, service, () =>
+        client.send(new UpdateServiceCommand({ cluster, service, forceNewDeployment: true })),
+      );
+      const [newest] = updated ? stateOf(updated).deployments : [];
+      if (newest) return newest.createdAt;
+      throw failure(
+        Cause.Unexpected,
+        `ECS accepted a new deployment of the service ${service} (cluster ${cluster}) and names none. It is looked for when the step is tried again.`,
+      );
+    },
+  };
+}
+
+function stateOf({ deployments = [], events = [], ...service }: Service): EcsServiceState {
+  return {
+    desired: service.desiredCount ?? 0,
+    running: service.runningCount ?? 0,
+    circuitBreaker: service.deploymentConfiguration?.deploymentCircuitBreaker?.enable ?? false,
+    deployments: deployments
+      .map((deployment) => ({
+        primary: deployment.status === 'PRIMARY',
+        createdAt: deployment.createdAt?.getTime() ?? 0,
+        rolloutState: deployment.rolloutState,
+        reason: deployment.rolloutStateReason,
+        desired: deployment.desiredCount ?? 0,
+        running: deployment.runningCount ?? 0,
+        pending: deployment.pendingCount ?? 0,
+        failed: deployment.failedTasks ?? 0,
+      }))
+      .sort((a, b) => b.createdAt - a.createdAt),
+    events: events
+      .map(({ message = '', createdAt }) => ({ message, createdAt: createdAt?.getTime() ?? 0 }))
+      .sort((a, b) => b.createdAt - a.createdAt),
+  };
+}
+
+const NOTHING_STARTED = 'No deployment was started.';
+
+function missingService(cluster: string, service: string): ApplicationFailure {
+  return failure(
+    Cause.RolloutFailed,
+    `The ECS cluster ${cluster} has no service ${service}. ${NOTHING_STARTED} Correct services in the catalog, or the region of the worker.`,
+  );
+}
+
+function refuseUndeployable({ status, deploymentController }: Service, cluster: string, service: string): void {
+  const which = `The service ${service} of the ECS cluster ${cluster}`;
+  if (status !== undefined && status !== 'ACTIVE') {
+    throw failure(
+      Cause.RolloutFailed,
+      `${which} is ${status}: it was deleted. ${NOTHING_STARTED} Create it again, or take it out of the catalog.`,
+    );
+  }
+  const { type = 'ECS' } = deploymentController ?? {};
+  if (type !== 'ECS') {
+    throw failure(
+      Cause.RolloutFailed,
+      `${which} is deployed by ${type}, whose tasks ECS does not start anew by itself. ${NOTHING_STARTED} Take it out of the catalog, and have ${type} deploy it after a rotation.`,
+    );
+  }
+}
+
+const THROTTLED = new Set(['ThrottlingException', 'Throttling', 'TooManyRequestsException', 'RequestLimitExceeded']);
+const NOT_PERMITTED = new Set([
+  'AccessDeniedException',
+  'AccessDenied',
+  'UnrecognizedClientException',
+  'InvalidClientTokenId',
+  'InvalidSignatureException',
+]);
+/** Credentials that are being renewed. */
+const EXPIRED = new Set(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired']);
+
+/** What an error of the AWS SDK means for a delivery. */
+function toFailure(error: unknown, operation: string, cluster: string, service: string): ApplicationFailure {
+  const name = error instanceof Error ? error.name : typeof error;
+  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  const where = `${operation} of the service ${service} (cluster ${cluster})`;
+  if (name === 'ClusterNotFoundException') {
+    return failure(
+      Cause.RolloutFailed,
+      `There is no ECS cluster ${cluster} in the worker's account and region. ${NOTHING_STARTED} Correct cluster in the catalog, or the region of the worker.`,
+    );
+  }
+  if (name === 'ServiceNotFoundException') return missingService(cluster, service);
+  if (name === 'ServiceNotActiveException') {
+    return failure(
+      Cause.RolloutFailed,
+      `The service ${service} of the ECS cluster ${cluster} is being deleted or was deleted. ${NOTHING_STARTED} Create it again, or take it out of the catalog.`,
+    );
+  }
+  if (THROTTLED.has(name) || status === 429) {
+    return failure(Cause.Throttled, `ECS throttles ${where}; it is tried again.`);
+  }
+  if (NOT_PERMITTED.has(name)) {
+    return failure(
+      Cause.PermissionDenied,
+      `The worker may not call ecs:${where} (${name}). Grant ecs:DescribeServices and ecs:UpdateService to the worker's IAM role.`,
+    );
+  }
+  // Any other 4xx is an answer, and would be the same again (ECS API Reference, 'Common Errors').
+  if (status !== undefined && status >= 400 && status < 500 && !EXPIRED.has(name)) {
+    return failure(Cause.RolloutFailed, `ECS refuses ${where} with ${name}.`);
+  }
+  return failure(Cause.TargetUnavailable, `ECS did not answer ${where} (${name}).`);
+}

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { Cause } from '../../../rotation/errors';
+import type { KubernetesDependent } from '../../../rotation/dependents';
+import { failure } from '../../failures';
+import type { Cluster } from './cluster';
+import type { SecretObject } from './objects';
+import { FIELD_MANAGER, SECRETS, called } from './objects';
+import { Refusal } from './refusals';
+import type { ExpectedKeys } from './secret-digest';
+import { whatIsMissing } from './secret-digest';
+
+const CONFLICT = 409;
+/** Kubernetes' limit for a field manager's name. */
+const LONGEST_MANAGER = 128;
+
+/**
+ * Writes the mapped keys into a Kubernetes Secret by server-side apply, and leaves every other key to whom it belongs.
+ *
+ * @throws NotSynced when somebody else manages one of the keys, or the API server refuses the Secret.
+ */
+export async function pushToSecret(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  expected: ExpectedKeys,
+): Promise<void> {
+  const { namespace, secret: name } = dependent;
+  const secret = { resource: SECRETS, namespace, name };
+  const data = Object.fromEntries([...expected].map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  const applied = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data };
+  const manager = managerOf([...expected.keys()]);
+  const apply = (force: boolean) => cluster.patch<SecretObject>(secret, applied, { type: 'apply', manager, force });
+  let answer: SecretObject;
+  try {
+    answer = await apply(false).catch(async (error: unknown) => {
+      if (!(error instanceof Refusal) || error.status !== CONFLICT) throw error;
+      const others = await othersWhoManage(cluster, dependent, manager);
+      // Keyturn with other keys: the catalog's mapping was changed.
+      if (others.length === 0) return apply(true);
+      throw failure(
+        Cause.NotSynced,
+        `Somebody else manages keys of ${called(secret)} in ${cluster.name} that the catalog maps: ${others.join(', ')}. The Secret was left as it is. Let only one of them write each key, or have the dependent synced by that one (sync: external-secret).`,
+      );
+    });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw failure(
+      Cause.NotSynced,
+      `The API server of ${cluster.name} refuses the keys for ${called(secret)} with ${error.code}: ${error.message}. The Secret was left as it is.`,
+    );
+  }
+  const missing = whatIsMissing(answer, expected);
+  if (missing === undefined) return;
+  throw failure(
+    Cause.NotSynced,
+    `${called(secret)} in ${cluster.name} was written, and something changed it on the way: ${missing}. Look for an admission webhook.`,
+  );
+}
+
+/**
+ * Server-side apply takes away what its manager applied before and leaves out now. Catalog entries that write different keys of one
+ * Secret are therefore different managers.
+ */
+function managerOf(keys: string[]): string {
+  const name = `${FIELD_MANAGER}:${keys.sort().join('+')}`;
+  if (name.length <= LONGEST_MANAGER) return name;
+  return `${FIELD_MANAGER}:${createHash('sha256').update(name).digest('hex')}`;
+}
+
+async function othersWhoManage(cluster: Cluster, dependent: KubernetesDependent, own: string): Promise<string[]> {
+  const { namespace, secret: name } = dependent;
+  const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
+  return (secret?.metadata.managedFields ?? [])
+    .filter(({ manager = '', fieldsV1 }) => {
+      const keys = Object.keys(fieldsV1?.['f:data'] ?? {});
+      const shared = dependent.keys.some(({ key }) => keys.includes(`f:${key}`));
+      return shared && manager !== own && manager.split(':')[0] !== FIELD_MANAGER;
+    })
+    .map(({ manager = 'unknown', fieldsV1 }) => {
+      const keys = Object.keys(fieldsV1?.['f:data'] ?? {}).map((field) => field.slice(2));
+      return `${manager} (${keys.filter((key) => dependent.keys.some((mapped) => mapped.key === key)).join(', ')})`;
+    });
+}

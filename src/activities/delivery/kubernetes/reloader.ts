@@ -1,0 +1,56 @@
+import { formatDuration } from '../../../rotation/durations';
+import type { KubernetesDependent, Workload } from '../../../rotation/dependents';
+import type { Cluster } from './cluster';
+import type { SecretObject } from './objects';
+import { FIELD_MANAGER, SECRETS, writtenAt } from './objects';
+import { waitForRollout, workloadTarget } from './rollout';
+import type { WorkloadObject } from './rollout-state';
+import { endOfWait } from './waiting';
+import { watchUntil } from './watch';
+
+/** Reloader watches Secrets, and patches a workload within seconds. */
+const RESTART_WITHIN_MS = 60_000;
+
+/**
+ * Waits until Stakater Reloader, or whatever else watches the Secret, has restarted a workload, and until its pods are available.
+ *
+ * Whether it has is told from the API server's own times: the pod template (or an Argo Rollout's `restartAt`) was written by somebody
+ * else after the Secret got its present content. That holds also for a restart that was over before anybody looked.
+ *
+ * @throws RolloutFailed when no restart comes within a minute, or it does not end in time.
+ */
+export async function waitForReloader(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  workload: Workload,
+): Promise<void> {
+  if (dependent.waitFor === 'synced') return;
+  const { namespace, secret: name, timeoutMs } = dependent;
+  const target = workloadTarget(cluster, dependent, workload);
+  const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
+  if (!secret) throw target.failed(`the Secret ${name}, whose change should restart it, is not there any more.`);
+  // Whoever applied the Secret with stringData is not noted as the writer of its data.
+  const changedAt = writtenAt(secret, ['data']) ?? writtenAt(secret, []) ?? 0;
+
+  const end = endOfWait(timeoutMs);
+  const patienceMs = Math.min(RESTART_WITHIN_MS, timeoutMs);
+  const isRestarted = await watchUntil<WorkloadObject>(cluster, target.name, endOfWait(patienceMs), (state) => {
+    if (!state) throw target.failed('there is no such workload. Correct the catalog, or create it.');
+    return (restartedAt(state) ?? 0) >= changedAt;
+  });
+  if (!isRestarted) {
+    throw target.failed(
+      `nobody restarted it within ${formatDuration(patienceMs)} after the Secret ${name} had changed. Look whether Reloader runs and watches this namespace, and whether the workload has its annotation reloader.stakater.com/auto or secret.reloader.stakater.com/reload. Or set restart: rollout.`,
+    );
+  }
+  await waitForRollout(cluster, target, end, timeoutMs);
+}
+
+function restartedAt(workload: WorkloadObject): number | undefined {
+  const byOthers = (manager: string) => manager !== FIELD_MANAGER;
+  const times = [
+    ['spec', 'template'],
+    ['spec', 'restartAt'],
+  ].flatMap((path) => writtenAt(workload, path, byOthers) ?? []);
+  return times.length === 0 ? undefined : Math.max(...times);
+}

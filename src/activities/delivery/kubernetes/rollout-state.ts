@@ -1,0 +1,143 @@
+import type { WorkloadKind } from '../../../rotation/dependents';
+import type { Condition } from './external-secret';
+import type { KubernetesObject } from './objects';
+import { FIELD_MANAGER, writtenAt } from './objects';
+
+/** What is read of a workload, whatever its kind (Kubernetes API reference, 'Workload Resources'; Argo Rollouts' `Rollout`). */
+export interface WorkloadObject extends KubernetesObject {
+  spec: {
+    replicas?: number;
+    paused?: boolean;
+    /** Argo Rollouts: pods older than this are replaced. */
+    restartAt?: string;
+    updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } };
+    template?: { metadata?: { annotations?: Record<string, string> } };
+  };
+  status?: WorkloadStatus;
+}
+
+interface WorkloadStatus {
+  /** Text with Argo Rollouts. */
+  observedGeneration?: number | string;
+  conditions?: (Condition & { lastUpdateTime?: string })[];
+  replicas?: number;
+  updatedReplicas?: number;
+  availableReplicas?: number;
+  unavailableReplicas?: number;
+  currentRevision?: string;
+  updateRevision?: string;
+  desiredNumberScheduled?: number;
+  updatedNumberScheduled?: number;
+  numberAvailable?: number;
+  numberUnavailable?: number;
+  phase?: string;
+  message?: string;
+  restartedAt?: string;
+}
+
+/** How far a rollout is, in words: what is still missing, or what stands in its way. */
+export type RolloutState = { is: 'done' } | { is: 'waiting'; seen: string } | { is: 'stuck'; why: string };
+
+const DONE: RolloutState = { is: 'done' };
+const waiting = (seen: string): RolloutState => ({ is: 'waiting', seen });
+const stuck = (why: string): RolloutState => ({ is: 'stuck', why });
+
+const STATES: Record<WorkloadKind, (workload: WorkloadObject, status: WorkloadStatus) => RolloutState> = {
+  Deployment: deploymentState,
+  StatefulSet: statefulSetState,
+  DaemonSet: daemonSetState,
+  Rollout: argoRolloutState,
+};
+
+/** Whether every pod of a workload is of its present template and available; by the rules of `kubectl rollout status`. */
+export function rolloutState(kind: WorkloadKind, workload: WorkloadObject): RolloutState {
+  const hindrance = restartHindrance(kind, workload);
+  if (hindrance !== undefined) return stuck(hindrance);
+  return STATES[kind](workload, workload.status ?? {});
+}
+
+/** Why a restart of a workload would not replace all of its pods; `undefined` when it would. */
+export function restartHindrance(kind: WorkloadKind, { spec }: WorkloadObject): string | undefined {
+  if (spec.paused) {
+    const resume = kind === 'Rollout' ? 'kubectl argo rollouts resume' : 'kubectl rollout resume';
+    return `it is paused. Resume it (${resume})`;
+  }
+  if (kind !== 'StatefulSet' && kind !== 'DaemonSet') return undefined;
+  const { type, rollingUpdate } = spec.updateStrategy ?? {};
+  if (type === 'OnDelete') {
+    return 'its updateStrategy is OnDelete, so its pods stay until somebody deletes them. Set RollingUpdate, or restart: none';
+  }
+  const partition = rollingUpdate?.partition ?? 0;
+  return kind === 'StatefulSet' && partition > 0
+    ? `its updateStrategy has the partition ${partition}, so the pods below that number stay as they are. Set it to 0`
+    : undefined;
+}
+
+function deploymentState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
+  if (!isObserved(workload, status)) return waiting('the Deployment controller has not seen the change yet');
+  const progressing = status.conditions?.find(({ type }) => type === 'Progressing');
+  if (progressing?.reason === 'ProgressDeadlineExceeded' && !isOlderThanRestart(progressing.lastUpdateTime, workload)) {
+    return stuck(`ProgressDeadlineExceeded: ${progressing.message ?? 'no message'} (${counts(workload, status)})`);
+  }
+  const wanted = workload.spec.replicas ?? 1;
+  const { replicas = 0, updatedReplicas = 0, availableReplicas = 0, unavailableReplicas = 0 } = status;
+  const isDone =
+    updatedReplicas >= wanted &&
+    replicas <= updatedReplicas &&
+    availableReplicas >= updatedReplicas &&
+    unavailableReplicas === 0;
+  return isDone ? DONE : waiting(counts(workload, status));
+}
+
+function statefulSetState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
+  if (!isObserved(workload, status)) return waiting('the StatefulSet controller has not seen the change yet');
+  const wanted = workload.spec.replicas ?? 1;
+  const { updatedReplicas = 0, availableReplicas = 0, currentRevision, updateRevision } = status;
+  const isDone = currentRevision === updateRevision && updatedReplicas >= wanted && availableReplicas >= wanted;
+  return isDone ? DONE : waiting(counts(workload, status));
+}
+
+function daemonSetState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
+  if (!isObserved(workload, status)) return waiting('the DaemonSet controller has not seen the change yet');
+  const { desiredNumberScheduled: wanted = 0, updatedNumberScheduled = 0, numberAvailable = 0 } = status;
+  const { numberUnavailable = 0 } = status;
+  if (updatedNumberScheduled >= wanted && numberAvailable >= wanted && numberUnavailable === 0) return DONE;
+  return waiting(
+    `of ${wanted} pods ${updatedNumberScheduled} are updated and ${numberAvailable} available, ${numberUnavailable} unavailable`,
+  );
+}
+
+/**
+ * A restart is done when the controller says that it has replaced every pod older than `restartAt` (Argo Rollouts, 'Restarting Rollout
+ * Pods'). A canary on its way does not stand in its way, so that the phase may be Paused.
+ */
+function argoRolloutState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
+  const { phase = 'of no known phase', message, restartedAt, availableReplicas = 0 } = status;
+  const told = `the Rollout is ${phase}${message ? ` (${message})` : ''}`;
+  const { restartAt, replicas: wanted = 1 } = workload.spec;
+  const isRestarted = restartAt === undefined || Date.parse(restartedAt ?? '') >= Date.parse(restartAt);
+  if (phase === 'Degraded') return stuck(told);
+  if (!isRestarted) return waiting(`${told}, and not all of its pods are newer than restartAt ${restartAt}`);
+  const isObserved = Number(status.observedGeneration) >= (workload.metadata.generation ?? 0);
+  const isDone = isObserved && availableReplicas >= wanted && (phase === 'Healthy' || phase === 'Paused');
+  return isDone ? DONE : waiting(`${told}; of ${wanted} pods ${availableReplicas} are available`);
+}
+
+function isObserved({ metadata }: WorkloadObject, { observedGeneration }: WorkloadStatus): boolean {
+  return Number(observedGeneration ?? 0) >= (metadata.generation ?? 0);
+}
+
+/**
+ * The Deployment controller leaves a condition of the rollout before for a moment, although it has seen the new template: a rollback to
+ * an earlier template makes no new ReplicaSet, and so no progress at first.
+ */
+function isOlderThanRestart(conditionTime: string | undefined, workload: WorkloadObject): boolean {
+  const restartedAt = writtenAt(workload, ['spec', 'template'], (manager) => manager === FIELD_MANAGER);
+  return restartedAt !== undefined && Date.parse(conditionTime ?? '') < restartedAt;
+}
+
+function counts({ spec }: WorkloadObject, status: WorkloadStatus): string {
+  const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status;
+  const old = Math.max(0, replicas - updatedReplicas);
+  return `of ${spec.replicas ?? 1} pods ${updatedReplicas} are updated, ${availableReplicas} are available and ${old} old ones are left`;
+}

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { formatDuration } from '../../../rotation/durations';
+import { Cause } from '../../../rotation/errors';
+import type { KubernetesDependent, Workload } from '../../../rotation/dependents';
+import { failure } from '../../failures';
+import type { Cluster } from './cluster';
+import type { ObjectName } from './objects';
+import { WORKLOADS } from './objects';
+import { Refusal } from './refusals';
+import type { WorkloadObject } from './rollout-state';
+import { restartHindrance, rolloutState } from './rollout-state';
+import { endOfWait } from './waiting';
+import { watchUntil } from './watch';
+
+/** Before the name of a Kubernetes Secret: the annotation that says with which version of it the pods were started. */
+const ANNOTATION_PREFIX = 'version.keyturn.dev/';
+/** Kubernetes' limit for an annotation's name after its prefix. */
+const LONGEST_NAME = 63;
+
+/**
+ * Has a workload's pods started anew for a version, once however often it is called, and waits until all of them are available.
+ *
+ * The annotation that does it is of its own for each Secret, so that rotations of several secrets of one workload do not undo each
+ * other's. An Argo Rollout is restarted by its own `restartAt`, which replaces the pods without walking through a canary's steps.
+ *
+ * @throws RolloutFailed when there is no such workload, when something stands in the way, when somebody else changes its template
+ * meanwhile, or when time runs out.
+ */
+export async function restartByAnnotation(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  workload: Workload,
+  versionId: string,
+): Promise<void> {
+  const end = endOfWait(dependent.timeoutMs);
+  const target = workloadTarget(cluster, dependent, workload);
+  const annotation = restartAnnotation(dependent.secret);
+  let state = await seeRestartable(cluster, dependent, workload);
+  if (markOf(workload, state, annotation) !== versionId) {
+    state = await target.patch(restartPatch(workload, annotation, versionId));
+  }
+  if (dependent.waitFor === 'synced') return;
+  await waitForRollout(cluster, target, end, dependent.timeoutMs, whatWasChanged(state));
+}
+
+/** @throws RolloutFailed when there is no such workload, or when a restart would not replace its pods. */
+export async function seeRestartable(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  workload: Workload,
+): Promise<WorkloadObject> {
+  const target = workloadTarget(cluster, dependent, workload);
+  const state = await target.read();
+  const hindrance = restartHindrance(workload.kind, state);
+  if (hindrance !== undefined) throw target.failed(`${hindrance}. It was not restarted.`);
+  return state;
+}
+
+/** A workload as messages call it, with its calls. */
+export interface WorkloadTarget {
+  workload: Workload;
+  name: ObjectName;
+  called: string;
+  read(): Promise<WorkloadObject>;
+  patch(patch: object): Promise<WorkloadObject>;
+  /** A RolloutFailed that names the workload. */
+  failed(why: string): Error;
+}
+
+export function workloadTarget(
+  cluster: Cluster,
+  { namespace }: KubernetesDependent,
+  workload: Workload,
+): WorkloadTarget {
+  const name = { resource: WORKLOADS[workload.kind], namespace, name: workload.name };
+  const called = `The ${workload.kind} ${namespace}/${workload.name} in ${cluster.name}`;
+  const failed = (why: string) => failure(Cause.RolloutFailed, `${called}: ${why}`);
+  return {
+    workload,
+    name,
+    called,
+    failed,
+    async read() {
+      return (await cluster.read<WorkloadObject>(name)) ?? fail(failed(MISSING));
+    },
+    async patch(patch) {
+      try {
+        return await cluster.patch<WorkloadObject>(name, patch);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        if (error.status === 404) throw failed(MISSING);
+        throw failed(`the restart is refused with ${error.code}: ${error.message}. It was not restarted.`);
+      }
+    },
+  };
+}
+
+const MISSING = 'there is no such workload. Nothing was restarted. Correct the catalog, or create it.';
+
+/**
+ * Waits until every pod is of the present template and available.
+ *
+ * @param foreignChange says what somebody else changed in the template; `undefined` when nothing was.
+ */
+export async function waitForRollout(
+  cluster: Cluster,
+  target: WorkloadTarget,
+  end: number,
+  limitMs: number,
+  foreignChange: (state: WorkloadObject) => string | undefined = () => undefined,
+): Promise<void> {
+  let seen = 'nothing was seen of it';
+  const isDone = await watchUntil<WorkloadObject>(cluster, target.name, end, (state) => {
+    if (!state) throw target.failed('it was deleted while its pods were restarted.');
+    const change = foreignChange(state);
+    if (change !== undefined) throw target.failed(change);
+    const rollout = rolloutState(target.workload.kind, state);
+    if (rollout.is === 'stuck') throw target.failed(`${rollout.why}.`);
+    if (rollout.is === 'waiting') seen = rollout.seen;
+    return rollout.is === 'done';
+  });
+  if (isDone) return;
+  throw target.failed(
+    `its pods were not all available within ${formatDuration(limitMs)}; last seen: ${seen}. Look at its pods (kubectl describe).`,
+  );
+}
+
+/** The name of the annotation for a Secret; a longer one is cut and told apart by a digest. */
+function restartAnnotation(secret: string): string {
+  if (secret.length <= LONGEST_NAME) return `${ANNOTATION_PREFIX}${secret}`;
+  const digest = createHash('sha256').update(secret).digest('hex').slice(0, 12);
+  return `${ANNOTATION_PREFIX}${secret.slice(0, LONGEST_NAME - 13)}-${digest}`;
+}
+
+/** A Rollout's template stays as it is, so that its own metadata says for which version `restartAt` was set. */
+function markOf({ kind }: Workload, { metadata, spec }: WorkloadObject, annotation: string): string | undefined {
+  return (kind === 'Rollout' ? metadata : spec.template?.metadata)?.annotations?.[annotation];
+}
+
+function restartPatch({ kind }: Workload, annotation: string, versionId: string): object {
+  const annotations = { [annotation]: versionId };
+  if (kind !== 'Rollout') return { spec: { template: { metadata: { annotations } } } };
+  const restartAt = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  return { metadata: { annotations }, spec: { restartAt } };
+}
+
+/** Compares with the template that the restart left. Restarts for other secrets are no foreign change. */
+function whatWasChanged(restarted: WorkloadObject): (state: WorkloadObject) => string | undefined {
+  const before = templateOf(restarted);
+  const { generation } = restarted.metadata;
+  return (state) => {
+    if (templateOf(state) === before) return undefined;
+    return (
+      `somebody else changed its pod template while its pods were restarted (generation ${generation} became ${state.metadata.generation}), ` +
+      'so that it cannot be told whose pods are seen. The change was left as it is. Rotate again when the other rollout is over.'
+    );
+  };
+}
+
+function templateOf({ spec: { template } }: WorkloadObject): string {
+  const { annotations = {}, ...metadata } = template?.metadata ?? {};
+  const kept = Object.entries(annotations).filter(([name]) => !name.startsWith(ANNOTATION_PREFIX));
+  return JSON.stringify({ ...template, metadata: { ...metadata, annotations: kept } });
+}
+
+function fail(error: Error): never {
+  throw error;
+}

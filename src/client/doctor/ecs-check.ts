@@ -1,0 +1,53 @@
+import type { EcsCalls, EcsServiceState } from '../../activities/delivery/ecs-calls';
+import type { EcsDependent } from '../../rotation/dependents';
+import { Cause } from '../../rotation/errors';
+import type { Check } from './check';
+import { check, ok, skipped, warning } from './check';
+
+/** Whether the services are there and could be deployed now. No deployment is started. */
+export async function checkEcsDependent(
+  ecs: Pick<EcsCalls, 'describe'>,
+  secretId: string,
+  { name: dependent, cluster, services }: EcsDependent,
+): Promise<Check[]> {
+  const name = `dependent ${dependent} of ${secretId}`;
+  const look = async (): Promise<Check> => {
+    const states = await Promise.all(services.map((service) => ecs.describe(cluster, service)));
+    const found = services.map((service, index) => `${service}: ${wordsFor(states[index])}`).join('; ');
+    return states.every(isSteady)
+      ? ok(name, found)
+      : warning(
+          name,
+          found,
+          `Wait until they are steady: a rotation of ${secretId} is rolled back when its deployment is not finished in time.`,
+        );
+  };
+  return [
+    await check(name, look, {
+      [Cause.RolloutFailed]: `A rotation of ${secretId} would be rolled back.`,
+      [Cause.TargetUnavailable]: 'Check AWS_REGION, AWS_ENDPOINT_URL and the network between here and AWS.',
+    }),
+    skipped(
+      `deployment of ${dependent} of ${secretId}`,
+      'not tried: that would start one',
+      `The worker needs ecs:DescribeServices and ecs:UpdateService on ${services.join(', ')} (cluster ${cluster}).`,
+    ),
+  ];
+}
+
+function isSteady({ desired, running, deployments }: EcsServiceState): boolean {
+  const [newest, ...older] = deployments;
+  return running >= desired && older.length === 0 && newest?.rolloutState !== 'IN_PROGRESS';
+}
+
+function wordsFor(state: EcsServiceState | undefined): string {
+  if (!state) return 'not seen';
+  const underWay = state.deployments.length > 1 || state.deployments[0]?.rolloutState === 'IN_PROGRESS';
+  return [
+    `${state.running} of ${state.desired} tasks run`,
+    ...(underWay ? ['a deployment is under way'] : []),
+    ...(state.circuitBreaker
+      ? []
+      : ['without a deployment circuit breaker, so that a failing one shows by its timeout']),
+  ].join(', ');
+}

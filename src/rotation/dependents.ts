@@ -1,0 +1,84 @@
+/** What uses a secret and must be seen working with the new version. Times are milliseconds. */
+export type Dependent = HttpDependent | KubernetesDependent | EcsDependent;
+
+/** A workload whose health is checked over HTTP. */
+export interface HttpDependent {
+  kind: 'http';
+  name: string;
+  /** Answers `expectStatus` when the workload is healthy. */
+  healthUrl: string;
+  expectStatus: number;
+  /** How long the workload may take to become healthy. */
+  timeoutMs: number;
+}
+
+export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'] as const;
+/** `Rollout` is Argo Rollouts'. */
+export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
+
+export interface Workload {
+  kind: WorkloadKind;
+  name: string;
+}
+
+/**
+ * How a version gets into a Kubernetes Secret: External Secrets Operator syncs it (`external-secret`, `cluster-external-secret`), or Keyturn
+ * applies its own keys server-side and leaves every other as it is (`push`).
+ */
+export const SYNC_WAYS = ['external-secret', 'cluster-external-secret', 'push'] as const;
+export type SyncWay = (typeof SYNC_WAYS)[number];
+
+/** `rollout`: Keyturn restarts the workloads. `reloader`: Stakater Reloader does. `none`: they re-read their mounted file. */
+export const RESTART_WAYS = ['rollout', 'reloader', 'none'] as const;
+export type RestartWay = (typeof RESTART_WAYS)[number];
+
+/** One key of a Kubernetes Secret, and what it holds. */
+export interface SecretKey {
+  key: string;
+  /** The field of the JSON secret; its whole text when absent. */
+  field?: string;
+}
+
+/** A Kubernetes Secret and the workloads that use it. */
+export interface KubernetesDependent {
+  kind: 'kubernetes';
+  name: string;
+  /** A context of the kubeconfig; when absent the current one, or the cluster that the worker runs in. */
+  context?: string;
+  namespace: string;
+  sync: SyncWay;
+  /** The name of the ExternalSecret or ClusterExternalSecret; absent with `push`. */
+  externalSecret?: string;
+  /** The name of the Kubernetes Secret. */
+  secret: string;
+  /** The keys to compare, or with `push` to apply. */
+  keys: SecretKey[];
+  /** `any-change`: a template makes something else of the value, so that only a change can be seen. */
+  expect: 'version' | 'any-change';
+  workloads: Workload[];
+  restart: RestartWay;
+  /** `synced`: the Secret is enough. `available`: the workloads must have been seen available with it. */
+  waitFor: 'synced' | 'available';
+  /** How long the sync may take. */
+  syncTimeoutMs: number;
+  /** How long one workload may take to become available. */
+  timeoutMs: number;
+}
+
+/** Services of Amazon ECS, whose tasks read the secret when they start. */
+export interface EcsDependent {
+  kind: 'ecs';
+  name: string;
+  cluster: string;
+  services: string[];
+  /** How long one service may take to be deployed. */
+  timeoutMs: number;
+}
+
+/** How a version is brought to several dependents. */
+export interface DeliveryPlan {
+  /** One dependent after another, in the catalog's order; all at once otherwise. */
+  inOrder: boolean;
+  /** How many workloads are restarted at once. */
+  maxRestartsAtOnce: number;
+}

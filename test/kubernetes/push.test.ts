@@ -1,0 +1,107 @@
+import { Cause } from '../../src/rotation/errors';
+import { kubernetesUnavailable } from '../lab/kubernetes/build';
+import { startKubernetes } from '../lab/kubernetes/kubernetes';
+import type { Kubernetes } from '../lab/kubernetes/kubernetes';
+import { DEPENDENT, NAMESPACE } from '../testbed/kubernetes';
+import { startDeliverer } from '../testbed/kubernetes-deliverer';
+import type { Deliverer } from '../testbed/kubernetes-deliverer';
+
+const unavailable = process.env['CI'] === 'true' ? undefined : kubernetesUnavailable();
+const describeWithKubernetes = unavailable ? describe.skip : describe;
+const why = unavailable ? ` [skipped: ${unavailable.message}]` : '';
+
+/** Longer than a cluster takes to build. */
+const BUILD_MS = 30 * 60_000;
+
+const PUSHED = { ...DEPENDENT, sync: 'push' as const, externalSecret: undefined };
+const TEXT = JSON.stringify({ username: 'orders', password: 'pushed-password-of-the-test', token: 'pushed-token' });
+
+describeWithKubernetes(`writing keys of a Secret without an operator${why}`, () => {
+  let cluster: Kubernetes;
+  let deliverer: Deliverer;
+  beforeAll(async () => {
+    cluster = await startKubernetes((line) => process.stderr.write(`${line}\n`));
+    await cluster.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${NAMESPACE}}}`);
+    deliverer = startDeliverer(cluster.kubeconfig);
+  }, BUILD_MS);
+  afterAll(async () => {
+    await deliverer?.kill();
+    await cluster?.stop();
+  });
+
+  const path = (name: string) => `/api/v1/namespaces/${NAMESPACE}/secrets/${name}`;
+
+  async function keysOf(name: string): Promise<Record<string, string> | undefined> {
+    const secret = await cluster.request<{ data?: Record<string, string> }>('GET', path(name));
+    if (!secret) return undefined;
+    return Object.fromEntries(
+      Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
+    );
+  }
+
+  const apply = (name: string, stringData: Record<string, string>, more: object = {}) =>
+    cluster.apply(
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name, namespace: NAMESPACE },
+        stringData,
+        ...more,
+      }),
+    );
+
+  test('only the mapped keys are written, and the others are kept', async () => {
+    await cluster.request('POST', path('').slice(0, -1), {
+      metadata: { name: 'mixed' },
+      stringData: { password: 'old', host: 'db.example.com' },
+    });
+    const { failure } = await deliverer.sync({ ...PUSHED, secret: 'mixed' }, 'v-1', TEXT);
+    expect(failure?.message).toMatch(/Somebody else manages keys of Secret shop\/mixed .*: \S+ \(password\)/);
+    expect(await keysOf('mixed')).toEqual({ password: 'old', host: 'db.example.com' });
+
+    await cluster.request('PATCH', path('mixed'), { data: { password: null } });
+    expect((await deliverer.sync({ ...PUSHED, secret: 'mixed' }, 'v-1', TEXT)).failure).toBeUndefined();
+    expect(await keysOf('mixed')).toEqual({ password: 'pushed-password-of-the-test', host: 'db.example.com' });
+  });
+
+  test('a Secret that is not there is made, and a later version takes the place of an earlier one', async () => {
+    const dependent = { ...PUSHED, secret: 'made' };
+    expect((await deliverer.sync(dependent, 'v-1', TEXT)).failure).toBeUndefined();
+    const later = TEXT.replace('pushed-password', 'later-password');
+    expect((await deliverer.sync(dependent, 'v-2', later)).failure).toBeUndefined();
+    expect(await keysOf('made')).toEqual({ password: 'later-password-of-the-test' });
+  });
+
+  test('two catalog entries write different keys of one Secret, and the mapping of one may change', async () => {
+    const password = { ...PUSHED, secret: 'both' };
+    const token = { ...PUSHED, secret: 'both', keys: [{ key: 'token', field: 'token' }] };
+    expect((await deliverer.sync(password, 'v-1', TEXT)).failure).toBeUndefined();
+    expect((await deliverer.sync(token, 'v-1', TEXT)).failure).toBeUndefined();
+    const wider = { ...password, keys: [...password.keys, { key: 'user', field: 'username' }] };
+    const later = TEXT.replace('pushed-password', 'later-password');
+    expect((await deliverer.sync(wider, 'v-2', later)).failure).toBeUndefined();
+    expect(await keysOf('both')).toEqual({
+      password: 'later-password-of-the-test',
+      token: 'pushed-token',
+      user: 'orders',
+    });
+  });
+
+  test('a Secret that cannot be changed says so without its value', async () => {
+    await apply('fixed', { password: 'old' }, { immutable: true });
+    const { failure } = await deliverer.sync(
+      { ...PUSHED, secret: 'fixed', keys: [{ key: 'other', field: 'password' }] },
+      'v-1',
+      TEXT,
+    );
+    expect(failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(failure?.message).toMatch(/immutable/);
+    expect(failure?.message).not.toContain('pushed-password');
+  });
+
+  test('a namespace that is not there', async () => {
+    const { failure } = await deliverer.sync({ ...PUSHED, namespace: 'nowhere' }, 'v-1', TEXT);
+    expect(failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(failure?.message).toContain('namespaces "nowhere" not found');
+  });
+});

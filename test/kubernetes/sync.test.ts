@@ -1,0 +1,286 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CreateSecretCommand, PutSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { Cause } from '../../src/rotation/errors';
+import { secretsManagerOf, startAws } from '../lab/aws';
+import type { Aws } from '../lab/aws';
+import { kubernetesUnavailable } from '../lab/kubernetes/build';
+import { startExternalSecrets } from '../lab/kubernetes/external-secrets';
+import type { ExternalSecrets } from '../lab/kubernetes/external-secrets';
+import { startKubernetes } from '../lab/kubernetes/kubernetes';
+import type { Kubernetes } from '../lab/kubernetes/kubernetes';
+import { projectFile } from '../lab/project';
+import { DEPENDENT, NAMESPACE, pathOf } from '../testbed/kubernetes';
+import { startDeliverer } from '../testbed/kubernetes-deliverer';
+import type { Deliverer } from '../testbed/kubernetes-deliverer';
+import { until } from '../testbed/until';
+
+const unavailable = process.env['CI'] === 'true' ? undefined : kubernetesUnavailable();
+const describeWithKubernetes = unavailable ? describe.skip : describe;
+const why = unavailable ? ` [skipped: ${unavailable.message}]` : '';
+
+/** Longer than a cluster and the operator take to build. */
+const BUILD_MS = 45 * 60_000;
+/** All of deploy/kubernetes, in the order in which they are applied. */
+const MANIFESTS = [
+  'access',
+  'cluster-external-secret-access',
+  'worker',
+  'external-secret',
+  'applications/volume',
+  'applications/environment',
+  'applications/init-container',
+];
+const REMOTE = 'prod/database/orders';
+const report = (line: string) => void process.stderr.write(`${line}\n`);
+
+const valueOf = (password: string) => JSON.stringify({ username: 'orders', password });
+
+describeWithKubernetes(`syncing a Secret by External Secrets Operator${why}`, () => {
+  let aws: Aws;
+  let secrets: SecretsManagerClient;
+  let cluster: Kubernetes;
+  let operator: ExternalSecrets;
+  /** With the rights of deploy/kubernetes/access.yaml alone. */
+  let deliverer: Deliverer;
+  let administrator: Deliverer;
+
+  beforeAll(async () => {
+    [aws, cluster] = await Promise.all([startAws(report), startKubernetes(report)]);
+    secrets = secretsManagerOf(aws);
+    await secrets.send(new CreateSecretCommand({ Name: REMOTE, SecretString: valueOf('the-first-password') }));
+    operator = await startExternalSecrets(cluster, aws, report);
+    for (const name of [NAMESPACE, 'keyturn']) {
+      await cluster.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${name}}}`);
+    }
+    for (const file of MANIFESTS) {
+      await cluster.apply(await manifest(file));
+    }
+    await until('the first sync', () => cluster.request('GET', secretPath('orders-db')));
+    administrator = startDeliverer(cluster.kubeconfig);
+    deliverer = startDeliverer(await cluster.kubeconfigFor('keyturn-worker', 'keyturn'));
+  }, BUILD_MS);
+  afterAll(async () => {
+    await deliverer?.kill();
+    await administrator?.kill();
+    await operator?.stop();
+    await cluster?.stop();
+    await aws?.stop();
+  });
+
+  const manifest = async (name: string) =>
+    (await readFile(projectFile('deploy', 'kubernetes', `${name}.yaml`), 'utf8')).replaceAll(
+      'eu-central-1',
+      aws.region,
+    );
+  const secretPath = (name: string, namespace = NAMESPACE) => `/api/v1/namespaces/${namespace}/secrets/${name}`;
+  const externalSecretPath = (name: string, namespace = NAMESPACE) =>
+    `/apis/external-secrets.io/v1/namespaces/${namespace}/externalsecrets/${name}`;
+
+  /** Puts a new version and makes it AWSCURRENT, as a promotion does. */
+  async function promote(password: string): Promise<string> {
+    const text = valueOf(password);
+    await secrets.send(new PutSecretValueCommand({ SecretId: REMOTE, SecretString: text }));
+    return text;
+  }
+
+  async function askedFor(annotated: string): Promise<string | undefined> {
+    const found = await cluster.request<{ metadata: { annotations?: Record<string, string> } }>('GET', annotated);
+    return found?.metadata.annotations?.['force-sync'];
+  }
+
+  test('a promoted version arrives at once, with the rights of the Role alone, and is asked for once', async () => {
+    const text = await promote('the-second-password');
+    const first = await deliverer.sync(DEPENDENT, 'v-2', text);
+    expect(first.failure).toBeUndefined();
+    expect(first.tookMs).toBeLessThan(9_000);
+    expect(await askedFor(externalSecretPath('orders-db'))).toBe('v-2');
+    const again = await deliverer.sync(DEPENDENT, 'v-2', text);
+    expect(again.failure).toBeUndefined();
+    expect(again.calls).toEqual(['GET secrets']);
+
+    const workload = { kind: 'Deployment', name: 'orders-worker' } as const;
+    expect((await deliverer.restart(DEPENDENT, workload, 'v-2')).failure).toBeUndefined();
+    expect(await cluster.request('GET', pathOf(workload))).toMatchObject({ status: { availableReplicas: 2 } });
+  });
+
+  test('a version that was rolled back is synced back', async () => {
+    const promoted = await promote('a-password-to-go-back-from');
+    expect((await deliverer.sync(DEPENDENT, 'v-3', promoted)).failure).toBeUndefined();
+    const back = await promote('the-second-password');
+    expect((await deliverer.sync(DEPENDENT, 'v-2', back)).failure).toBeUndefined();
+    expect(await askedFor(externalSecretPath('orders-db'))).toBe('v-2, after v-3');
+  });
+
+  test('the operator is asked again when the Secret does not change', async () => {
+    const text = valueOf('a-password-that-is-promoted-late');
+    const syncing = deliverer.sync(DEPENDENT, 'v-4', text);
+    await until('it was asked', async () => (await askedFor(externalSecretPath('orders-db')))?.startsWith('v-4'));
+    // The operator has read the version before by then.
+    await delay(3_000);
+    await promote('a-password-that-is-promoted-late');
+    expect((await syncing).failure).toBeUndefined();
+    expect(await askedFor(externalSecretPath('orders-db'))).toBe('v-4, after v-2, again 1');
+  });
+
+  test('a version that does not come in time says what is seen, and no value', async () => {
+    const { failure } = await deliverer.sync(
+      { ...DEPENDENT, syncTimeoutMs: 1_500 },
+      'v-5',
+      valueOf('never-promoted-password'),
+    );
+    expect(failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(failure?.message).toMatch(
+      /The Secret shop\/orders-db .* did not get version v-5 within .*: its key password holds another value\. ExternalSecret shop\/orders-db says that it is synced/,
+    );
+    expect(failure?.message).not.toContain('never-promoted');
+  });
+
+  test('a wait that another attempt began is not begun anew', async () => {
+    const early = Date.now() - 600_000;
+    const { failure, tookMs } = await deliverer.sync(DEPENDENT, 'v-5', valueOf('never-promoted-password'), early);
+    expect(failure?.type).toBe(Cause.NotSynced);
+    expect(tookMs).toBeLessThan(15_000);
+  });
+
+  test.each<[string, object, RegExp]>([
+    ['a store that is not there', { secretStoreRef: { kind: 'SecretStore', name: 'nowhere' } }, /nowhere/],
+    [
+      'a secret that the provider does not have',
+      { data: [{ secretKey: 'password', remoteRef: { key: 'prod/nothing' } }] },
+      /SecretSyncedError: .*Its last warning: .*(not found|does not exist|can't find)/i,
+    ],
+  ])('%s is named', async (_what, spec, message) => {
+    const name = `trouble-${Object.keys(spec)[0]?.toLowerCase()}`;
+    const base = { refreshInterval: '1h', secretStoreRef: { kind: 'SecretStore', name: 'aws' }, target: { name } };
+    const data = [{ secretKey: 'password', remoteRef: { key: REMOTE, property: 'password' } }];
+    await cluster.apply(
+      JSON.stringify({
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'ExternalSecret',
+        metadata: { name, namespace: NAMESPACE },
+        spec: { ...base, data, ...spec },
+      }),
+    );
+    const dependent = { ...DEPENDENT, externalSecret: name, secret: name, syncTimeoutMs: 3_000 };
+    const { failure } = await administrator.sync(dependent, 'v-1', valueOf('x-password'));
+    expect(failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(failure?.message).toMatch(message);
+  });
+
+  test('an ExternalSecret that is not there, and one that never syncs again, fail at once', async () => {
+    const missing = await administrator.sync({ ...DEPENDENT, externalSecret: 'missing' }, 'v-9', valueOf('y-password'));
+    expect(missing.failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(missing.failure?.message).toContain('There is no ExternalSecret shop/missing');
+
+    await cluster.request('PATCH', externalSecretPath('orders-db'), { spec: { refreshInterval: '0' } });
+    const never = await administrator.sync(DEPENDENT, 'v-9', valueOf('y-password'));
+    expect(never.failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(never.failure?.message).toContain('refreshInterval: 0');
+    await cluster.request('PATCH', externalSecretPath('orders-db'), { spec: { refreshInterval: '1h' } });
+  });
+
+  test('the operator, stopped and started again, syncs what was asked for meanwhile', async () => {
+    const text = await promote('a-password-during-an-outage');
+    await operator.stop();
+    // The API server notes times in whole seconds.
+    await delay(1_100);
+    const stopped = await deliverer.sync({ ...DEPENDENT, syncTimeoutMs: 1_500 }, 'v-10', text);
+    expect(stopped.failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    expect(stopped.failure?.message).toContain('is External Secrets Operator running?');
+    const syncing = deliverer.sync({ ...DEPENDENT, syncTimeoutMs: 60_000 }, 'v-10', text);
+    await until('it was asked', async () => (await askedFor(externalSecretPath('orders-db')))?.startsWith('v-10'));
+    await operator.start();
+    expect((await syncing).failure).toBeUndefined();
+  });
+
+  test('what a template makes of a version is seen by its change alone, also when nothing came of the version', async () => {
+    await cluster.apply(
+      JSON.stringify({
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'ExternalSecret',
+        metadata: { name: 'templated', namespace: NAMESPACE },
+        spec: {
+          refreshInterval: '1h',
+          secretStoreRef: { kind: 'SecretStore', name: 'aws' },
+          target: {
+            name: 'templated',
+            template: { data: { url: 'postgresql://{{ .username }}:{{ .password }}@db/orders' } },
+          },
+          dataFrom: [{ extract: { key: REMOTE } }],
+        },
+      }),
+    );
+    await until('the first sync', () => cluster.request('GET', secretPath('templated')));
+    const dependent = { ...DEPENDENT, externalSecret: 'templated', secret: 'templated', expect: 'any-change' as const };
+    const text = await promote('a-password-in-a-template');
+    expect((await administrator.sync(dependent, 'v-11', text)).failure).toBeUndefined();
+    // The API server notes times in whole seconds.
+    await delay(1_100);
+    const asked = await administrator.sync({ ...dependent, syncTimeoutMs: 2_000 }, 'v-12', valueOf('never-promoted'));
+    expect(asked.failure?.message).toContain('it has not changed since it was asked for');
+    expect((await administrator.sync(dependent, 'v-11', text)).failure).toBeUndefined();
+  });
+
+  test('a ClusterExternalSecret has its ExternalSecret in the namespace synced', async () => {
+    await cluster.apply(
+      JSON.stringify({
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'ClusterExternalSecret',
+        metadata: { name: 'orders-db' },
+        spec: {
+          namespaces: [NAMESPACE],
+          externalSecretName: 'everywhere',
+          externalSecretSpec: {
+            refreshInterval: '1h',
+            secretStoreRef: { kind: 'SecretStore', name: 'aws' },
+            target: { name: 'everywhere' },
+            data: [{ secretKey: 'password', remoteRef: { key: REMOTE, property: 'password' } }],
+          },
+        },
+      }),
+    );
+    await until('the first sync', () => cluster.request('GET', secretPath('everywhere')));
+    const dependent = { ...DEPENDENT, sync: 'cluster-external-secret' as const, secret: 'everywhere' };
+    const text = await promote('a-password-for-everywhere');
+    const { failure, tookMs } = await administrator.sync(dependent, 'v-13', text);
+    expect(failure).toBeUndefined();
+    expect(tookMs).toBeLessThan(9_000);
+    expect(await askedFor(externalSecretPath('everywhere'))).toBe('v-13');
+  });
+
+  test('the Role allows nothing else: each refusal names the verb, the resource and the namespace', async () => {
+    const text = valueOf('the-second-password');
+    const otherSecret = await deliverer.sync({ ...DEPENDENT, secret: 'templated' }, 'v-1', text);
+    expect(otherSecret.failure).toMatchObject({ type: Cause.PermissionDenied, nonRetryable: true });
+    expect(otherSecret.failure?.message).toMatch(/may not get secrets shop\/templated/);
+    const otherNamespace = await deliverer.sync({ ...DEPENDENT, namespace: 'keyturn' }, 'v-1', text);
+    expect(otherNamespace.failure?.message).toMatch(/may not get secrets keyturn\/orders-db/);
+    const pushed = await deliverer.sync({ ...DEPENDENT, sync: 'push' }, 'v-1', text);
+    expect(pushed.failure?.message).toMatch(/may not patch secrets shop\/orders-db/);
+    const other = await deliverer.restart(DEPENDENT, { kind: 'StatefulSet', name: 'orders' }, 'v-1');
+    expect(other.failure?.message).toMatch(/may not get statefulsets shop\/orders/);
+  });
+
+  test.each<[verb: string, group: string, resource: string, name: string | undefined]>([
+    ['list', '', 'secrets', undefined],
+    ['update', '', 'secrets', 'orders-db'],
+    ['patch', '', 'secrets', 'orders-db'],
+    ['create', '', 'secrets', undefined],
+    ['delete', '', 'secrets', 'orders-db'],
+    ['delete', 'apps', 'deployments', 'orders-worker'],
+    ['patch', 'apps', 'deployments', 'another'],
+    ['delete', 'external-secrets.io', 'externalsecrets', 'orders-db'],
+    ['get', '', 'pods', undefined],
+    ['create', '', 'pods/exec', undefined],
+  ])('the Role does not allow %s of "%s" %s %s', async (verb, group, resource, name) => {
+    const review = {
+      spec: {
+        user: 'system:serviceaccount:keyturn:keyturn-worker',
+        resourceAttributes: { namespace: NAMESPACE, verb, group, resource, name },
+      },
+    };
+    const path = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+    expect(await cluster.request('POST', path, review)).toMatchObject({ status: { allowed: false } });
+  });
+});
