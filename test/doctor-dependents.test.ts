@@ -7,7 +7,7 @@ import { failure } from '../src/activities/failures';
 import type { Check } from '../src/client/doctor/check';
 import { checkEcsDependent } from '../src/client/doctor/ecs-check';
 import { checkKubernetesDependent } from '../src/client/doctor/kubernetes-checks';
-import type { Right } from '../src/client/doctor/kubernetes-rights';
+import type { Right } from '../src/activities/delivery/kubernetes/rights';
 import { Cause } from '../src/rotation/errors';
 import type { EcsDependent, KubernetesDependent } from '../src/rotation/dependents';
 
@@ -58,8 +58,13 @@ describe('of a Kubernetes dependent the doctor says', () => {
   function examined({ objects, dependent, versions = ['v1'], denied = () => false, unreachable }: Situation) {
     const inventory = { ...INVENTORY, ...objects };
     const changes = () => Promise.reject(new Error('the doctor changes nothing'));
+    const asked: string[] = [];
     const fakeCluster: Cluster = {
       name: 'the cluster of context lab',
+      mayI: (verb, object) => {
+        asked.push(`${verb} ${pathOf(object, object.name)}`);
+        return Promise.resolve(!denied({ verb, object } as Right));
+      },
       read: <T extends KubernetesObject>(object: Parameters<Cluster['read']>[0]) =>
         Promise.resolve(inventory[pathOf(object, object.name)] as T | undefined),
       versionsOf: () => Promise.resolve(versions),
@@ -68,16 +73,10 @@ describe('of a Kubernetes dependent the doctor says', () => {
       patch: changes,
       openWatch: changes,
     };
-    const asked: string[] = [];
     const checks = runInActivityScope(() =>
       checkKubernetesDependent(
         {
           clusterOf: () => (unreachable ? Promise.reject(unreachable) : Promise.resolve(fakeCluster)),
-          reviewsOf: () =>
-            Promise.resolve((right: Right) => {
-              asked.push(`${right.verb} ${pathOf(right.object, right.object.name)}`);
-              return Promise.resolve(!denied(right));
-            }),
           secrets: {
             inspect: () => Promise.resolve({ exists: true, labels: {} }),
             readCurrent: () => Promise.resolve({ versionId: 'v1', text: JSON.stringify({ password: CANARY }) }),

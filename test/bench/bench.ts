@@ -1,11 +1,13 @@
 /**
  * `npm run bench`: what rotations cost, against the same calls made directly in the same run, and what many grace periods at once cost.
- * `npm run bench -- rotations` and `npm run bench -- grace` measure one of them; `--at-once 30` does with fewer grace periods;
- * `--json` is for programs.
+ * `npm run bench -- rotations` and `npm run bench -- grace` measure one of them; `--at-once 30` does with fewer grace periods.
+ * `npm run bench -- --kubernetes` measures deliveries to a cluster, together with those that are named. `--json` is for programs.
  */
 import { parseArgs } from 'node:util';
 import { PartUnavailable } from '../lab/part';
 import { CACHED_WORKFLOWS, measureGracePeriods, ROTATIONS_IN_GRACE } from './grace';
+import { measureDelivery } from './delivery';
+import { createDeliverySubjects } from './delivery-subjects';
 import { startKeyServices } from './key-services';
 import { describeMachine, load } from './machine';
 import { reportText } from './report';
@@ -15,7 +17,7 @@ import { openStage } from './stage';
 import type { Props, Stage } from './stage';
 import { createSubjects } from './subjects';
 
-type Figures = Pick<Measurements, 'rotations' | 'gracePeriods'>;
+type Figures = Pick<Measurements, 'rotations' | 'gracePeriods' | 'deliveries'>;
 type Measured = Figures & Pick<Measurements, 'machine'>;
 
 /** The results alone go to stdout. */
@@ -45,10 +47,18 @@ const PARTS = {
       await stop();
     }
   },
+
+  kubernetes: () =>
+    onStage({ create: createDeliverySubjects, kubernetes: true }, async (stage) => ({
+      deliveries: await measureDelivery(stage, say),
+    })),
 };
 type Part = keyof typeof PARTS;
 
-const isPart = (name: string): name is Part => Object.hasOwn(PARTS, name);
+/** Without any arguments; a cluster is asked for by its option, as for the lab. */
+const USUAL_PARTS: Part[] = ['rotations', 'grace'];
+
+const isUsual = (name: string): name is Part => (USUAL_PARTS as string[]).includes(name);
 
 /** An argument that is not known; its message is for the one who typed it. */
 class BadArgument extends Error {
@@ -59,18 +69,22 @@ class BadArgument extends Error {
 function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, 'at-once': { type: 'string' } },
+    options: {
+      json: { type: 'boolean', default: false },
+      kubernetes: { type: 'boolean', default: false },
+      'at-once': { type: 'string' },
+    },
   });
-  const names = positionals.length > 0 ? positionals : Object.keys(PARTS);
-  const unknown = names.find((name) => !isPart(name));
+  const unknown = positionals.find((name) => !isUsual(name));
   if (unknown !== undefined) {
-    throw new BadArgument(`'${unknown}' is not measured; expected ${Object.keys(PARTS).join(' or ')}`);
+    throw new BadArgument(`'${unknown}' is not measured; expected ${USUAL_PARTS.join(' or ')}, or --kubernetes`);
   }
+  const named: Part[] = [...positionals.filter(isUsual), ...(values.kubernetes ? ['kubernetes' as const] : [])];
   const gracePeriods = Number(values['at-once'] ?? ROTATIONS_IN_GRACE);
   if (!Number.isInteger(gracePeriods) || gracePeriods < 2) {
     throw new BadArgument(`--at-once is '${values['at-once']}'; expected a number from 2 on`);
   }
-  return { parts: names.filter(isPart), gracePeriods, asJson: values.json };
+  return { parts: named.length > 0 ? named : USUAL_PARTS, gracePeriods, asJson: values.json };
 }
 
 async function main(): Promise<void> {

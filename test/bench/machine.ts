@@ -1,5 +1,6 @@
 import { cpus, loadavg, totalmem } from 'node:os';
 import { asSuperuser } from '../lab/audit-database';
+import { KUBERNETES_VERSION, OPERATOR_VERSION } from '../lab/kubernetes/build';
 import { MOTO_VERSION } from '../lab/moto';
 import type { Stage } from './stage';
 
@@ -8,7 +9,7 @@ export interface Machine {
   processors: number;
   model: string;
   memoryGiB: number;
-  versions: { node: string; temporalServer: string; postgresql: string; aws: string };
+  versions: { node: string; temporalServer: string; postgresql: string; aws: string; kubernetes?: string };
 }
 
 export async function describeMachine({ lab, temporal }: Stage): Promise<Machine> {
@@ -27,6 +28,7 @@ export async function describeMachine({ lab, temporal }: Stage): Promise<Machine
       temporalServer: serverVersion ?? 'unknown',
       postgresql,
       aws: process.env.AWS_ENDPOINT_URL ?? `moto ${MOTO_VERSION}`,
+      kubernetes: lab.cluster && `${KUBERNETES_VERSION} with External Secrets Operator ${OPERATOR_VERSION}`,
     },
   };
 }

@@ -1,6 +1,8 @@
 import { table } from '../../src/client/table';
 import type { RotationCalls } from './calls';
 import { CONTENDERS, NAMES } from './contenders';
+import type { DeliveryFigures } from './delivery';
+import { deliverySections } from './delivery-report';
 import { graceSections } from './grace-report';
 import type { GraceFigures } from './grace';
 import type { Footprint } from './history';
@@ -16,19 +18,21 @@ export interface Measurements {
   load: { before: number; after: number };
   rotations?: RotationFigures;
   gracePeriods?: GraceFigures;
+  deliveries?: DeliveryFigures[];
   tookSeconds: number;
 }
 
 /** The measurements for people. */
-export function reportText({ machine, load, rotations, gracePeriods, tookSeconds }: Measurements): string {
-  const { node, temporalServer, postgresql, aws } = machine.versions;
+export function reportText({ machine, load, rotations, gracePeriods, deliveries, tookSeconds }: Measurements): string {
+  const { node, temporalServer, postgresql, aws, kubernetes } = machine.versions;
   return [
     [
       `${machine.processors} processors (${machine.model}), ${one(machine.memoryGiB)} GiB; load ${two(load.before)} before, ${two(load.after)} after`,
-      `Node ${node}, Temporal server ${temporalServer}, PostgreSQL ${postgresql}, AWS: ${aws}; took ${Math.round(tookSeconds)} s`,
+      `Node ${node}, Temporal server ${temporalServer}, PostgreSQL ${postgresql}, AWS: ${aws}${kubernetes ? `, Kubernetes ${kubernetes}` : ''}; took ${Math.round(tookSeconds)} s`,
     ].join('\n'),
     ...(rotations ? rotationSections(rotations) : []),
     ...(gracePeriods ? graceSections(gracePeriods) : []),
+    ...(deliveries ? deliverySections(deliveries) : []),
   ].join('\n\n');
 }
 

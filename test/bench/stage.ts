@@ -40,11 +40,13 @@ export interface Props {
   create(lab: Lab, secretsManager: SecretsManagerClient, catalog: string): Promise<void>;
   /** For the worker, besides the lab's. */
   settings?: Record<string, string>;
+  /** Whether they need a cluster. */
+  kubernetes?: boolean;
 }
 
 /** @throws PartUnavailable */
-export async function openStage(report: Report, { create, settings }: Props): Promise<Stage> {
-  const lab = await startLab({ report });
+export async function openStage(report: Report, { create, settings, kubernetes }: Props): Promise<Stage> {
+  const lab = await startLab({ report, kubernetes });
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-bench-'));
   const opened: (() => Promise<unknown>)[] = [() => lab.stop(), watchPath(directory)];
   const close = async () => {

@@ -1,4 +1,7 @@
-/** `npm run demo`: rotations on real parts, one killed in the middle, one that fails, one aborted; exit code 0 only if all was as promised. */
+/**
+ * `npm run demo`: rotations on real parts, one killed in the middle, one that fails, one aborted; with `-- --kubernetes` two more in a
+ * cluster. Exit code 0 only if all was as promised.
+ */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +10,8 @@ import { parse, stringify } from 'yaml';
 import { KeyturnClient } from '../../src/client/keyturn-client';
 import { table } from '../../src/client/table';
 import { secretsManagerOf } from '../lab/aws';
+import { kubernetesUnavailable } from '../lab/kubernetes/build';
+import { DEPENDENTS, startSampleCluster, type SampleCluster } from '../lab/kubernetes/sample';
 import { startLab } from '../lab/lab';
 import type { Lab } from '../lab/lab';
 import { PartUnavailable, secondsSince } from '../lab/part';
@@ -19,10 +24,13 @@ import { startFakeKeyService } from '../testbed/fake-key-service';
 import { createPauses, PAUSES_DIRECTORY } from '../testbed/pauses';
 import { abortInGracePeriod, QUIET_PERIOD, rotateWithGracePeriod } from './api-key-story';
 import { BrokenRelease } from './application';
+import { rollBackInKubernetes, rotateInKubernetes } from './kubernetes-story';
 import type { Chapter } from './stage';
 import { failAndRollBack, killWorker, rotateAppSecret, rotateUnderLoad } from './story';
 
 const say = (line: string): void => console.log(line);
+
+const WITH_KUBERNETES = process.argv.slice(2).includes('--kubernetes');
 
 /** The worker that can be stopped at an exact point of a rotation; otherwise the real one. */
 const WORKER_PROGRAM = 'dist/test/testbed/test-worker.js';
@@ -34,15 +42,18 @@ async function main(): Promise<number> {
 }
 
 async function tell(): Promise<number> {
+  const unavailable = WITH_KUBERNETES ? kubernetesUnavailable() : undefined;
+  if (unavailable) throw unavailable;
   const startedAt = Date.now();
   say('Starting the real parts:');
-  const lab = await startLab({ report: (line) => say(`  ${line}`) });
+  const lab = await startLab({ report: (line) => say(`  ${line}`), kubernetes: WITH_KUBERNETES });
   const directory = await mkdtemp(join(tmpdir(), 'keyturn-demo-'));
   const connection = await Connection.connect({ address: lab.temporal.address });
   const secretsManager = secretsManagerOf(lab.aws);
   const keyService = await startFakeKeyService();
   const workers: WorkerProcess[] = [];
   let release: BrokenRelease | undefined;
+  let sample: SampleCluster | undefined;
   const storyStartedAt = Date.now();
   try {
     await seedSampleCatalog(lab, keyService);
@@ -88,10 +99,22 @@ async function tell(): Promise<number> {
     await edit(catalog, 'api/payments', { quietPeriod: QUIET_PERIOD });
     chapters.push(await rotateWithGracePeriod(stage, 'dev/api/payments'));
     chapters.push(await abortInGracePeriod(stage, 'dev/api/payments'));
+    if (WITH_KUBERNETES) {
+      sample = await startSampleCluster(lab);
+      const dependents = DEPENDENTS['database/orders'];
+      await edit(catalog, 'database/orders', { dependents });
+      chapters.push(await rotateInKubernetes(stage, sample, 'dev/database/orders'));
+      const reports = { name: 'orders-reports', workloads: [{ deployment: 'orders-reports' }] };
+      await edit(catalog, 'database/orders', {
+        dependents: [...dependents, { kubernetes: { ...dependents[0].kubernetes, ...reports } }],
+      });
+      chapters.push(await rollBackInKubernetes(stage, sample, 'dev/database/orders'));
+    }
     return close(chapters, secondsSince(storyStartedAt), secondsSince(startedAt));
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
     await release?.stop();
+    await sample?.stop();
     await keyService.stop();
     secretsManager.destroy();
     await connection.close();
@@ -134,7 +157,8 @@ function close(chapters: Chapter[], story: string, all: string): number {
   );
   const kept = chapters.every(({ asPromised }) => asPromised);
   say(`\n${kept ? 'All of it was as promised' : 'NOT all of it was as promised'} (story ${story}, with start ${all}).`);
-  say('Next: npm run lab keeps such a set-up running, with the web UI and commands to try.');
+  const flag = WITH_KUBERNETES ? ' -- --kubernetes' : '';
+  say(`Next: npm run lab${flag} keeps such a set-up running, with the web UI and commands to try.`);
   return kept ? 0 : 1;
 }
 

@@ -13,7 +13,7 @@ const FOLDER = projectFile('test', 'histories');
  * anew, delete it first.
  */
 async function main(): Promise<void> {
-  const lab = await startLab({ report: (line) => console.log(line), kubernetes: true });
+  const lab = await startLab({ report: (line) => console.log(line) });
   try {
     Object.assign(process.env, lab.env);
     const histories = await record(lab);

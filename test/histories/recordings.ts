@@ -9,7 +9,8 @@ import { rotationWorkflowId } from '../../src/rotation/names';
 import type { RotationInput, RotationStatus } from '../../src/rotation/types';
 import type { Lab } from '../lab/lab';
 import { startDependent } from '../testbed/dependent';
-import { openNamespace } from '../testbed/deployments';
+import { openClusterBed } from '../testbed/kubernetes-rotations';
+import type { ClusterBed } from '../testbed/kubernetes-rotations';
 import type { Run } from '../testbed/scan';
 import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
@@ -194,7 +195,24 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       await bed.declare({ deployed: { type: 'app-secret', dependents: [dependent] } });
       return run('deployed').finally(() => ecs.destroy());
     },
-    ...deliveredToKubernetes(),
+    'alternating-users-delivered-to-kubernetes': () =>
+      inCluster(async (stage) => ended(await startDeployed(stage, 'delivered'))),
+    'alternating-users-whose-workload-never-gets-ready': () =>
+      inCluster(async (stage) => {
+        const labels = (value: string | null) =>
+          stage.cluster.request('PATCH', stage.path('deployments', 'stuck'), {
+            spec: { template: { metadata: { labels: { 'keyturn.test/never-ready': value } } } },
+          });
+        const point = { secretId: stage.bed.secrets.idOf('stuck'), step: 'promote', when: 'after' } as const;
+        await stage.bed.pauses.stopAt(point);
+        const handle = await startDeployed(stage, 'stuck', { progressDeadlineSeconds: 8 });
+        await stage.bed.pauses.reached(point);
+        await labels('x');
+        await stage.bed.pauses.goOn(point);
+        await until('the rollback', async () => (await handle.query<RotationStatus>('status')).phase === 'rolling-back');
+        await labels(null);
+        return ended(handle);
+      }),
     'front-door': async () => {
       await bed.declare({ front: { type: 'app-secret' } });
       return throughTheFrontDoor('front');
@@ -217,33 +235,21 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     },
   };
 
-  /** Only in a lab with a cluster. */
-  function deliveredToKubernetes(): Record<string, () => Promise<Run>> {
-    const cluster = lab.cluster?.kubernetes;
-    if (!cluster) return {};
-    return {
-      'alternating-users-delivered-to-kubernetes': async () => {
-        await (await openNamespace(bed, cluster)).deployed('delivered');
-        return run('delivered');
-      },
-      'alternating-users-whose-workload-never-gets-ready': async () => {
-        const namespace = await openNamespace(bed, cluster);
-        await namespace.deployed('stuck', { progressDeadlineSeconds: 8 });
-        const labels = (value: string | null) =>
-          cluster.request('PATCH', namespace.deploymentPath('stuck'), {
-            spec: { template: { metadata: { labels: { 'keyturn.test/never-ready': value } } } },
-          });
-        const point = { secretId: bed.secrets.idOf('stuck'), step: 'promote', when: 'after' } as const;
-        await bed.pauses.stopAt(point);
-        const handle = await bed.start('stuck');
-        await bed.pauses.reached(point);
-        await labels('x');
-        await bed.pauses.goOn(point);
-        await status('stuck', 'the rollback', ({ phase }) => phase === 'rolling-back');
-        await labels(null);
-        return ended(handle);
-      },
-    };
+  async function inCluster(record: (stage: ClusterBed) => Promise<Run>): Promise<Run> {
+    const stage = await openClusterBed();
+    try {
+      await stage.bed.startWorker();
+      return await record(stage);
+    } finally {
+      await stage.close();
+    }
+  }
+
+  async function startDeployed(stage: ClusterBed, secret: string, spec: object = {}) {
+    const declaration = { stepTimeout: '60 seconds', dependents: [stage.dependentOn(secret)] };
+    await stage.bed.databases.alternatingUsers(secret, { declaration });
+    await stage.deploy(secret, { spec });
+    return stage.bed.start(secret);
   }
 
   async function throughTheFrontDoor(secret: string): Promise<Run> {

@@ -6,16 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { secretsManagerOf } from '../lab/aws';
 import { callApi } from '../lab/kubernetes/api';
-import { kubernetesUnavailable } from '../lab/kubernetes/build';
 import { startExternalSecrets, type ExternalSecrets } from '../lab/kubernetes/external-secrets';
 import { startKubernetes, type Kubernetes } from '../lab/kubernetes/kubernetes';
 import { startProcess } from '../lab/processes';
 import { projectFile } from '../lab/project';
+import { describeInCluster } from '../testbed/cluster';
 import { until } from '../testbed/until';
-
-const unavailable = process.env['CI'] === 'true' ? undefined : kubernetesUnavailable();
-const describeWithKubernetes = unavailable ? describe.skip : describe;
-const why = unavailable ? ` [skipped: ${unavailable.message}]` : '';
 
 /** With what has to be built on a machine that has no cluster yet. */
 const BUILT_AND_STARTED_MS = 30 * 60_000;
@@ -51,7 +47,7 @@ async function clusterProcesses(folder: string): Promise<string[]> {
     .filter((line) => line.includes(folder) && !line.startsWith('Z') && line.includes('control-plane'));
 }
 
-describeWithKubernetes(`the cluster of the tests${why}`, () => {
+describeInCluster('the cluster of the tests', () => {
   const systemFolder = process.env['TMPDIR'];
   let folder: string;
   let kubernetes: Kubernetes;

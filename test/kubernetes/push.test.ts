@@ -1,22 +1,15 @@
 import { Cause } from '../../src/rotation/errors';
-import { kubernetesUnavailable } from '../lab/kubernetes/build';
 import { startKubernetes } from '../lab/kubernetes/kubernetes';
 import type { Kubernetes } from '../lab/kubernetes/kubernetes';
+import { BUILD_MS, describeInCluster } from '../testbed/cluster';
 import { DEPENDENT, NAMESPACE } from '../testbed/kubernetes';
 import { startDeliverer } from '../testbed/kubernetes-deliverer';
 import type { Deliverer } from '../testbed/kubernetes-deliverer';
 
-const unavailable = process.env['CI'] === 'true' ? undefined : kubernetesUnavailable();
-const describeWithKubernetes = unavailable ? describe.skip : describe;
-const why = unavailable ? ` [skipped: ${unavailable.message}]` : '';
-
-/** Longer than a cluster takes to build. */
-const BUILD_MS = 30 * 60_000;
-
 const PUSHED = { ...DEPENDENT, sync: 'push' as const, externalSecret: undefined };
 const TEXT = JSON.stringify({ username: 'orders', password: 'pushed-password-of-the-test', token: 'pushed-token' });
 
-describeWithKubernetes(`writing keys of a Secret without an operator${why}`, () => {
+describeInCluster('writing keys of a Secret without an operator', () => {
   let cluster: Kubernetes;
   let deliverer: Deliverer;
   beforeAll(async () => {

@@ -5,6 +5,7 @@ import { startFakeKeyService } from '../testbed/fake-key-service';
 import type { FakeKeyService } from '../testbed/fake-key-service';
 import { envFile, shellQuoted } from './env-file';
 import { onPath } from './executables';
+import { startSampleCluster, withKubernetes, type SampleCluster } from './kubernetes/sample';
 import { startLab, type Lab } from './lab';
 import { writeOwnFile } from './own-file';
 import { PartUnavailable, reportFor, secondsSince } from './part';
@@ -30,7 +31,7 @@ async function main(): Promise<number> {
   // Stopped while starting: what was started so far ends with this process.
   if (typeof running === 'string') return 130;
 
-  const { lab, worker, keyService, removeFiles } = running;
+  const { lab, worker, keyService, sample, removeFiles } = running;
   const workerEnd = await Promise.race([stopped.then(() => undefined), worker.exited]);
   if (workerEnd !== undefined) {
     say(`\nThe worker has ended (${workerEnd.signal ?? `exit code ${workerEnd.code}`}), so the lab ends too.`);
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
   await removeFiles();
   await worker.stop();
   await keyService.stop();
+  await sample?.stop();
   await lab.stop();
   return workerEnd === undefined ? 0 : 1;
 }
@@ -46,6 +48,8 @@ interface Running {
   lab: Lab;
   worker: WorkerProcess;
   keyService: FakeKeyService;
+  /** Only with `--kubernetes`. */
+  sample?: SampleCluster;
   removeFiles: () => Promise<void>;
 }
 
@@ -55,8 +59,10 @@ async function startAll(): Promise<Running> {
   const keyService = await startFakeKeyService();
   reportFor('key service', say)(`ready on ${keyService.url}, in place of a provider of API keys`);
   await seedSampleCatalog(lab, keyService);
-  const removeCatalog = await writeOwnFile(CATALOG_FILE, await sampleCatalogFor(keyService));
-  const env = { ...lab.env, KEYTURN_CATALOG: CATALOG_FILE };
+  const catalog = await sampleCatalogFor(keyService);
+  const removeCatalog = await writeOwnFile(CATALOG_FILE, WITH_KUBERNETES ? withKubernetes(catalog) : catalog);
+  const sample = WITH_KUBERNETES ? await startSampleCluster(lab) : undefined;
+  const env = { ...lab.env, ...(await addressesOf(sample)), KEYTURN_CATALOG: CATALOG_FILE };
   const worker = await startWorker(env);
   const removeEnvFile = await writeOwnFile(ENV_FILE, envFile(env));
   say(`\n${introduction(lab, keyService, secondsSince(startedAt))}`);
@@ -64,7 +70,17 @@ async function startAll(): Promise<Running> {
     await removeEnvFile();
     await removeCatalog();
   };
-  return { lab, worker, keyService, removeFiles };
+  return { lab, worker, keyService, sample, removeFiles };
+}
+
+/** Where the sample's applications answer which login they use. */
+async function addressesOf(sample?: SampleCluster): Promise<Record<string, string>> {
+  if (sample === undefined) return {};
+  const { kubelet } = sample;
+  return {
+    LAB_ORDERS_WORKER: (await kubelet.serve('orders-worker')).url,
+    LAB_ORDERS_API: (await kubelet.serve('orders-api')).url,
+  };
 }
 
 async function startWorker(env: Record<string, string>): Promise<WorkerProcess> {
@@ -99,7 +115,10 @@ function introduction(lab: Lab, keyService: FakeKeyService, took: string): strin
     `  PostgreSQL   ${lab.postgres.host}:${lab.postgres.port} (superuser: $LAB_DATABASE_URL)`,
     `  AWS          ${lab.aws.endpoint}`,
     ...(lab.cluster
-      ? [`  Kubernetes   ${lab.cluster.kubernetes.server}, with External Secrets Operator (kubectl: $KUBECONFIG)`]
+      ? [
+          `  Kubernetes   ${lab.cluster.kubernetes.server}, with External Secrets Operator; the namespace of the sample is dev`,
+          `  kubectl      KUBECONFIG=${shellQuoted(lab.cluster.kubernetes.kubeconfig)}`,
+        ]
       : []),
     `  key service  ${keyService.url}`,
     `  catalog      ${shown(CATALOG_FILE)}, a copy of keyturn.yaml; edit it to try something else`,
@@ -120,6 +139,17 @@ function introduction(lab: Lab, keyService: FakeKeyService, took: string): strin
     `  ${keyturn} extend dev/api/payments --by '3 days'`,
     `  ${keyturn} end-grace dev/api/payments`,
     '',
+    ...(lab.cluster
+      ? [
+          '  # rotate a database credential that is used in Kubernetes: orders-worker is restarted, orders-api reads its files again;',
+          '  # they answer with the login that they use',
+          `  curl "$LAB_ORDERS_WORKER" "$LAB_ORDERS_API"`,
+          `  ${keyturn} rotate dev/database/orders`,
+          `  curl "$LAB_ORDERS_WORKER" "$LAB_ORDERS_API"`,
+          '  kubectl -n dev get externalsecrets,deployments,replicasets,pods',
+          '',
+        ]
+      : []),
     '  # see what was done, step by step',
     `  ${keyturn} status dev/database/app`,
     '',

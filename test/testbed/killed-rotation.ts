@@ -45,13 +45,22 @@ export interface KilledRotation {
 /** Longer than any worker that waits for the answer lives. */
 const UNANSWERED_MS = 600_000;
 
-/** Makes the secret and all that its rotation needs to get to a point. */
-export async function prepareKilledRotation(bed: Testbed, at: KillPoint, secret: string): Promise<KilledRotation> {
+/**
+ * Makes the secret and all that its rotation needs to get to a point.
+ *
+ * @param dependents more of them, as the catalog says them.
+ */
+export async function prepareKilledRotation(
+  bed: Testbed,
+  at: KillPoint,
+  secret: string,
+  dependents: Record<string, unknown>[] = [],
+): Promise<KilledRotation> {
   const waitsOnly = at.activity === undefined && (at.when === 'before' || at.when === 'after');
   // Where it has to fail, it should do so soon; else it has time until the last of all rotations stands still.
   const dependent = await startDependent(`the service of ${secret}`, at.undoing ? '1 second' : '10 minutes');
   const subject = await createSubject(bed, at.kind, secret, {
-    dependents: [dependent.declaration],
+    dependents: [...dependents, dependent.declaration],
     ...(hasGracePeriod(at.kind) && { gracePeriod: waitsOnly ? '1 hour' : '1 second' }),
   }).catch(async (error: unknown) => {
     await dependent.stop();

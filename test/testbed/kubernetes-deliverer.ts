@@ -52,6 +52,8 @@ export function startDeliverer(kubeconfig: string): Deliverer {
     detached: true,
     execArgv: [],
   });
+  // One for each delivery under way.
+  child.setMaxListeners(0);
   const unwatch = watchProcessGroup(child.pid ?? 0);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let lastId = 0;

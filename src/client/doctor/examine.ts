@@ -32,7 +32,6 @@ import { checkHttpDependent } from './dependent-check';
 import { checkEcsDependent } from './ecs-check';
 import { checkKubernetesDependent } from './kubernetes-checks';
 import type { KubernetesAccess } from './kubernetes-checks';
-import { accessReviews } from './kubernetes-rights';
 import { checkTemporal } from './temporal-checks';
 
 /** How many secrets are looked at at once. */
@@ -83,7 +82,7 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
         providers: createApiKeyProviders({ secrets, ...keyClients, stsOptions: AWS_CLIENT_OPTIONS }),
         isRotating: (environment, secret) => isRotating(config, environment, secret),
       },
-      kubernetes: { clusterOf: connectedClusters(), reviewsOf: accessReviews, secrets },
+      kubernetes: { clusterOf: connectedClusters(), secrets },
       ecs: createEcsCalls(ecs),
     };
     const aws = await checkAws(client);

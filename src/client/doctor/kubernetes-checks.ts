@@ -3,6 +3,7 @@ import { findSyncSource } from '../../activities/delivery/kubernetes/external-se
 import type { ExternalSecretObject, SyncSource } from '../../activities/delivery/kubernetes/external-secret';
 import { SECRETS, WORKLOADS } from '../../activities/delivery/kubernetes/objects';
 import type { SecretObject } from '../../activities/delivery/kubernetes/objects';
+import { missingRights, rightsNeeded } from '../../activities/delivery/kubernetes/rights';
 import { restartHindrance, rolloutState } from '../../activities/delivery/kubernetes/rollout-state';
 import type { WorkloadObject } from '../../activities/delivery/kubernetes/rollout-state';
 import { expectedKeys, whatIsMissing } from '../../activities/delivery/kubernetes/secret-digest';
@@ -12,12 +13,9 @@ import type { KubernetesDependent } from '../../rotation/dependents';
 import { Cause } from '../../rotation/errors';
 import type { Check } from './check';
 import { check, failed, ok, skipped, warning } from './check';
-import { missingRights, rightsNeeded } from './kubernetes-rights';
-import type { MayI } from './kubernetes-rights';
 
 export interface KubernetesAccess {
   clusterOf(context: string | undefined): Promise<Cluster>;
-  reviewsOf(cluster: Cluster, context: string | undefined): Promise<MayI>;
   secrets: Pick<SecretStore, 'inspect' | 'readCurrent'>;
 }
 
@@ -53,8 +51,7 @@ export async function checkKubernetesDependent(
   if (!cluster) return [seen, skipped(names.rights, 'needs the cluster')];
   const reached = cluster;
   const rights = await check(names.rights, async () => {
-    const mayI = await access.reviewsOf(reached, dependent.context);
-    const missing = await missingRights(mayI, rightsNeeded(dependent, secretExists));
+    const missing = await missingRights(reached, rightsNeeded(dependent, secretExists));
     return missing.length === 0
       ? ok(names.rights, `these credentials may do what a delivery needs in ${reached.name}`)
       : failed(

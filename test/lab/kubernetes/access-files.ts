@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { ApiAccess } from './api';
 
 /** The name of the context of every kubeconfig. */
@@ -69,4 +69,16 @@ export async function writeKubeconfig(
   };
   await writeFile(file, stringify(kubeconfig), { mode: 0o600 });
   return file;
+}
+
+interface Kubeconfig {
+  clusters: [{ cluster: { server: string; 'certificate-authority-data': string } }];
+  users: [{ user: { token: string } }];
+}
+
+/** Reads what {@link writeKubeconfig} has written. */
+export async function readKubeconfig(file: string): Promise<ApiAccess> {
+  const { clusters, users } = parse(await readFile(file, 'utf8')) as Kubeconfig;
+  const { server, 'certificate-authority-data': authority } = clusters[0].cluster;
+  return { server, ca: Buffer.from(authority, 'base64').toString('utf8'), token: users[0].user.token };
 }

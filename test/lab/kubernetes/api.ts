@@ -62,8 +62,8 @@ export async function isReady(access: ApiAccess): Promise<boolean> {
 }
 
 /**
- * Applies manifests, one after the other, server-side and with force; those without a namespace go to `default`. Returns when the custom
- * resources that they define can be used.
+ * Applies manifests, one after the other, server-side and with force; those without a namespace go to `default`. A field that the API does not
+ * know is an error. Returns when the custom resources that they define can be used.
  *
  * @param manifests YAML, one document or several
  */
@@ -74,7 +74,7 @@ export async function applyManifests(access: ApiAccess, manifests: string): Prom
     const object = document.toJS() as KubernetesObject | null;
     if (object === null) continue;
     const path = await pathOf(access, object, kinds);
-    const query = `?fieldManager=${FIELD_MANAGER}&force=true`;
+    const query = `?fieldManager=${FIELD_MANAGER}&force=true&fieldValidation=Strict`;
     const found = await callApi(access, 'PATCH', `${path}${query}`, object, 'application/apply-patch+yaml');
     if (found === undefined) throw new Error(`${object.kind} ${object.metadata.name}: its namespace does not exist`);
     if (object.kind === 'CustomResourceDefinition') applied.push(path);
@@ -107,6 +107,7 @@ async function resourcesOf(access: ApiAccess, root: string): Promise<ApiResource
 }
 
 interface CustomResourceDefinition {
+  spec: { group: string; names: { plural: string }; versions: { name: string; served: boolean }[] };
   status?: { conditions?: { type: string; status: string }[] };
 }
 
@@ -115,10 +116,18 @@ async function established(access: ApiAccess, path: string): Promise<void> {
   while (Date.now() < deadline) {
     const definition = await callApi<CustomResourceDefinition>(access, 'GET', path);
     const conditions = definition?.status?.conditions ?? [];
-    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) return;
+    const isEstablished = conditions.some(({ type, status }) => type === 'Established' && status === 'True');
+    if (definition && isEstablished && (await isDiscovered(access, definition))) return;
     await delay(100);
   }
   throw new Error(`${path} is not established within ${DEFINED_WITHIN_MS / 1000} s`);
+}
+
+/** An established definition may take another moment until requests find it. */
+async function isDiscovered(access: ApiAccess, { spec }: CustomResourceDefinition): Promise<boolean> {
+  const served = spec.versions.filter((version) => version.served);
+  const found = await Promise.all(served.map(({ name }) => resourcesOf(access, `/apis/${spec.group}/${name}`)));
+  return found.every((resources) => resources.some(({ name }) => name === spec.names.plural));
 }
 
 function messageOf(text: string): string {

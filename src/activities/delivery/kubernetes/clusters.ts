@@ -4,6 +4,7 @@ import { connectedClusters } from './cluster';
 import { findSyncSource } from './external-secret';
 import { pushToSecret } from './push';
 import { waitForReloader } from './reloader';
+import { seePermitted } from './rights';
 import { restartByAnnotation, seeRestartable } from './rollout';
 import { expectedKeys } from './secret-digest';
 import { syncByOperator } from './sync';
@@ -15,9 +16,10 @@ import { syncByOperator } from './sync';
  */
 export interface KubernetesClusters {
   /**
-   * Looks whether what a delivery needs is there: what syncs the Secret, and the workloads, ready to be restarted. Nothing is changed.
+   * Looks whether what a delivery needs is there: what syncs the Secret, the workloads, ready to be restarted, and the worker's rights.
+   * Nothing is changed.
    *
-   * @throws NotSynced and RolloutFailed with what is missing.
+   * @throws NotSynced, RolloutFailed and PermissionDenied with what is missing.
    */
   look(dependent: KubernetesDependent): Promise<void>;
   /**
@@ -44,7 +46,9 @@ export function createKubernetesClusters(): KubernetesClusters {
     async look(dependent) {
       const cluster = await clusterOf(dependent.context);
       if (dependent.sync !== 'push') await findSyncSource(cluster, dependent);
-      await Promise.all(dependent.workloads.map((workload) => seeRestartable(cluster, dependent, workload)));
+      const restarted = dependent.restart === 'none' ? [] : dependent.workloads;
+      await Promise.all(restarted.map((workload) => seeRestartable(cluster, dependent, workload)));
+      await seePermitted(cluster, dependent);
     },
     async sync(dependent, versionId, text) {
       protect(text);

@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import { request as requestHttp } from 'node:http';
 import type { RequestOptions } from 'node:https';
-import { request as requestHttps } from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Cause } from '../../../rotation/errors';
 import { protect } from '../../boundary/activity-scope';
 import { failure } from '../../failures';
+import { requestsTo } from './requests';
 
 export interface HttpRequest {
-  method: 'GET' | 'PATCH';
+  method: 'GET' | 'PATCH' | 'POST';
   /** With its query. */
   path: string;
   headers: Record<string, string>;
@@ -62,32 +61,34 @@ export async function connect(context: string | undefined): Promise<Connection> 
     }
     config.setCurrentContext(context);
   }
-  const server = config.getCurrentCluster()?.server.replace(/\/$/, '');
-  if (server === undefined) {
+  const current = config.getCurrentCluster();
+  if (!current) {
     throw failure(
       Cause.TargetUnavailable,
       `The context ${config.getCurrentContext()} of the worker's kubeconfig names no cluster that is in it.`,
     );
   }
+  const request = requestsTo(current.server.replace(/\/$/, ''));
   return {
     cluster: files.length === 0 ? "the worker's own cluster" : `the cluster of context ${config.getCurrentContext()}`,
     send: async ({ method, path, headers, body, signal }) => {
       const options: RequestOptions = {};
       await config.applyToHTTPSOptions(options);
+      const { agent, ...others } = options;
       const authorization = options.headers && (options.headers as Record<string, unknown>)['Authorization'];
       if (typeof authorization === 'string') protect(authorization.replace(/^Bearer /, ''));
-      const request = server.startsWith('http:') ? requestHttp : requestHttps;
-      return new Promise((resolve, reject) => {
-        const sent = request(`${server}${path}`, {
-          ...options,
+      return request(
+        path,
+        {
+          ...others,
+          // The library makes an agent for each request, which keeps no connection open; through a proxy there is no other.
+          ...(current.proxyUrl !== undefined && { agent }),
           method,
           signal,
           headers: { ...(options.headers as Record<string, string>), ...headers },
-        });
-        sent.once('response', resolve);
-        sent.once('error', reject);
-        sent.end(body);
-      });
+        },
+        body,
+      );
     },
   };
 }

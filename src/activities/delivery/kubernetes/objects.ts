@@ -22,6 +22,7 @@ export interface ObjectName {
 export interface KubernetesObject {
   metadata: {
     name: string;
+    resourceVersion?: string;
     generation?: number;
     annotations?: Record<string, string>;
     managedFields?: ManagedFields[];

@@ -37,10 +37,10 @@ export async function restartByAnnotation(
   const annotation = restartAnnotation(dependent.secret);
   let state = await seeRestartable(cluster, dependent, workload);
   if (markOf(workload, state, annotation) !== versionId) {
-    state = await target.patch(restartPatch(workload, annotation, versionId));
+    state = await target.patch(restartPatch(workload, state, annotation, versionId));
   }
   if (dependent.waitFor === 'synced') return;
-  await waitForRollout(cluster, target, end, dependent.timeoutMs, whatWasChanged(state));
+  await waitForRollout(cluster, target, end, dependent.timeoutMs, state);
 }
 
 /** @throws RolloutFailed when there is no such workload, or when a restart would not replace its pods. */
@@ -100,17 +100,19 @@ const MISSING = 'there is no such workload. Nothing was restarted. Correct the c
 /**
  * Waits until every pod is of the present template and available.
  *
- * @param foreignChange says what somebody else changed in the template; `undefined` when nothing was.
+ * @param restarted the workload as the restart left it, when it was Keyturn that restarted it: somebody else's change of the template is
+ * then seen.
  */
 export async function waitForRollout(
   cluster: Cluster,
   target: WorkloadTarget,
   end: number,
   limitMs: number,
-  foreignChange: (state: WorkloadObject) => string | undefined = () => undefined,
+  restarted?: WorkloadObject,
 ): Promise<void> {
   let seen = 'nothing was seen of it';
-  const isDone = await watchUntil<WorkloadObject>(cluster, target.name, end, (state) => {
+  const foreignChange = restarted ? whatWasChanged(restarted) : () => undefined;
+  const isLast = (state: WorkloadObject | undefined) => {
     if (!state) throw target.failed('it was deleted while its pods were restarted.');
     const change = foreignChange(state);
     if (change !== undefined) throw target.failed(change);
@@ -118,8 +120,8 @@ export async function waitForRollout(
     if (rollout.is === 'stuck') throw target.failed(`${rollout.why}.`);
     if (rollout.is === 'waiting') seen = rollout.seen;
     return rollout.is === 'done';
-  });
-  if (isDone) return;
+  };
+  if (await watchUntil(cluster, target.name, end, isLast, restarted)) return;
   throw target.failed(
     `its pods were not all available within ${formatDuration(limitMs)}; last seen: ${seen}. Look at its pods (kubectl describe).`,
   );
@@ -137,11 +139,17 @@ function markOf({ kind }: Workload, { metadata, spec }: WorkloadObject, annotati
   return (kind === 'Rollout' ? metadata : spec.template?.metadata)?.annotations?.[annotation];
 }
 
-function restartPatch({ kind }: Workload, annotation: string, versionId: string): object {
+function restartPatch({ kind }: Workload, state: WorkloadObject, annotation: string, versionId: string): object {
   const annotations = { [annotation]: versionId };
   if (kind !== 'Rollout') return { spec: { template: { metadata: { annotations } } } };
-  const restartAt = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  return { metadata: { annotations }, spec: { restartAt } };
+  return { metadata: { annotations }, spec: { restartAt: restartTime(Date.now(), state) } };
+}
+
+/** Argo Rollouts replaces pods whose second of creation is before `restartAt`: the next second also replaces those of this one. */
+function restartTime(now: number, { spec: { restartAt } }: WorkloadObject): string {
+  const earlier = restartAt === undefined ? 0 : Date.parse(restartAt);
+  const time = Math.max(Math.floor(now / 1_000) * 1_000, earlier) + 1_000;
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 /** Compares with the template that the restart left. Restarts for other secrets are no foreign change. */

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { formatDuration } from '../../../rotation/durations';
 import { Cause } from '../../../rotation/errors';
 import type { KubernetesDependent } from '../../../rotation/dependents';
@@ -36,7 +37,9 @@ export async function syncByOperator(
   const end = endOfWait(syncTimeoutMs);
   const before = await cluster.read<SecretObject>(secret);
   const holdsVersion: Look = (state) => whatIsMissing(state, expected);
-  if (dependent.expect === 'version' && holdsVersion(before) === undefined) return;
+  if (dependent.expect === 'version' && holdsVersion(before) === undefined) {
+    return askAgainAfterAnother(cluster, dependent, versionId);
+  }
 
   let source = await findSyncSource(cluster, dependent);
   let look = holdsVersion;
@@ -51,10 +54,12 @@ export async function syncByOperator(
   let missing = look(before);
   let patienceMs = ASK_AGAIN_AFTER_MS.first;
   for (;;) {
-    const arrived = await watchUntil<SecretObject>(cluster, secret, Math.min(end, Date.now() + patienceMs), (state) => {
+    const patience = Math.min(end, Date.now() + patienceMs);
+    const hasArrived = (state: SecretObject | undefined) => {
       missing = look(state);
       return missing === undefined;
-    });
+    };
+    const arrived = await watchUntil(cluster, secret, patience, hasArrived, before);
     if (arrived) return;
     if (Date.now() >= end) break;
     source = await findSyncSource(cluster, dependent);
@@ -66,6 +71,24 @@ export async function syncByOperator(
     `The Secret ${namespace}/${name} in ${cluster.name} did not get version ${versionId} within ${formatDuration(syncTimeoutMs)}: ${missing ?? 'it was not seen'}. ` +
       `${await syncTrouble(cluster, source)} No workload was restarted for it.`,
   );
+}
+
+/**
+ * The Secret holds the version, and the operator was asked for another one, which never came: what it read of that one may still be on
+ * its way. Asked once more, it reads AWSCURRENT after that. Where nothing can be asked, nothing comes either.
+ */
+async function askAgainAfterAnother(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  versionId: string,
+): Promise<void> {
+  try {
+    const source = await findSyncSource(cluster, dependent);
+    const after = source.asked?.versionId;
+    if (after !== undefined && after !== versionId) await askForSync(cluster, source, { versionId, after });
+  } catch (error) {
+    if (!(error instanceof ApplicationFailure) || error.type !== Cause.NotSynced) throw error;
+  }
 }
 
 /**

@@ -23,6 +23,7 @@ interface WatchEvent<T> {
  *
  * @param until in milliseconds since the epoch; the state at that time is still shown.
  * @param isLast is given `undefined` when there is no such object; what it throws ends the waiting.
+ * @param known a state that was seen before; the first one that is shown is not older.
  * @returns whether there was such a state.
  * @throws TargetUnavailable when the API server cannot be reached again after a cut.
  */
@@ -31,10 +32,13 @@ export async function watchUntil<T extends KubernetesObject>(
   object: ObjectName,
   until: number,
   isLast: (state: T | undefined) => boolean,
+  known?: KubernetesObject,
 ): Promise<boolean> {
   let pauseMs = 0;
+  let notBefore = known?.metadata.resourceVersion;
   for (;;) {
-    const listed = await cluster.listOne<T>(object);
+    const listed = await cluster.listOne<T>(object, notBefore);
+    notBefore = undefined;
     if (isLast(listed.object)) return true;
     const leftMs = until - Date.now();
     if (leftMs <= 0) return false;

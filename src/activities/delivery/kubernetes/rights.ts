@@ -1,9 +1,10 @@
-import type { Cluster } from '../../activities/delivery/kubernetes/cluster';
-import { calledInRoles, SECRETS, WORKLOADS } from '../../activities/delivery/kubernetes/objects';
-import type { ObjectName } from '../../activities/delivery/kubernetes/objects';
-import { failure } from '../../activities/failures';
-import type { KubernetesDependent } from '../../rotation/dependents';
-import { Cause } from '../../rotation/errors';
+import { ApplicationFailure } from '@temporalio/common';
+import type { KubernetesDependent } from '../../../rotation/dependents';
+import { Cause } from '../../../rotation/errors';
+import { failure } from '../../failures';
+import type { Cluster } from './cluster';
+import { calledInRoles, SECRETS, WORKLOADS } from './objects';
+import type { ObjectName, SecretObject } from './objects';
 
 /** One thing that may be done with one object. */
 export interface Right {
@@ -11,9 +12,6 @@ export interface Right {
   verb: 'get' | 'list' | 'watch' | 'patch' | 'create';
   object: ObjectName;
 }
-
-/** Whether these credentials have a right; asked with a SelfSubjectAccessReview, which everybody may make. */
-export type MayI = (right: Right) => Promise<boolean>;
 
 /**
  * The rights that a delivery to a dependent uses.
@@ -30,7 +28,7 @@ export function rightsNeeded(dependent: KubernetesDependent, secretExists: boole
   if (restart === 'none') return rights;
   for (const { kind, name } of dependent.workloads) {
     const workload = { resource: WORKLOADS[kind], namespace, name };
-    if (restart === 'rollout') rights.push(...to(['get', 'patch'], workload));
+    rights.push(...to(restart === 'rollout' ? ['get', 'patch'] : ['get'], workload));
     if (waitFor === 'available') rights.push(...to(['list', 'watch'], workload));
   }
   return rights;
@@ -52,8 +50,8 @@ function to(verbs: Right['verb'][], object: ObjectName): Right[] {
 }
 
 /** Those that are missing, in words: `patch deployments dev/api`. */
-export async function missingRights(mayI: MayI, rights: Right[]): Promise<string[]> {
-  const answers = await Promise.all(rights.map(mayI));
+export async function missingRights(cluster: Pick<Cluster, 'mayI'>, rights: Right[]): Promise<string[]> {
+  const answers = await Promise.all(rights.map(({ verb, object }) => cluster.mayI(verb, object)));
   const missing = new Map<string, string[]>();
   rights.forEach(({ verb, object }, index) => {
     if (answers[index]) return;
@@ -64,29 +62,24 @@ export async function missingRights(mayI: MayI, rights: Right[]): Promise<string
 }
 
 /**
- * Asks a cluster about the rights of these credentials.
+ * Sees that the worker may do all that a delivery does, there and back: one that may sync a version and not restart for it could not undo
+ * the sync either.
  *
- * @param context as in the catalog.
+ * @throws PermissionDenied with every right that is missing.
  */
-export async function accessReviews({ name: cluster }: Cluster, context: string | undefined): Promise<MayI> {
-  const { AuthorizationV1Api, KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  config.loadFromDefault();
-  if (context !== undefined) config.setCurrentContext(context);
-  const authorization = config.makeApiClient(AuthorizationV1Api);
-  return async ({ verb, object: { resource, namespace, name } }) => {
-    const { group, plural } = resource;
-    const body = { spec: { resourceAttributes: { verb, group, resource: plural, namespace, name } } };
-    try {
-      const { status } = await authorization.createSelfSubjectAccessReview({ body });
-      return status?.allowed ?? false;
-    } catch (error) {
-      // Its message quotes the answer's headers and body.
-      const { code } = error as { code?: unknown };
-      throw failure(
-        Cause.TargetUnavailable,
-        `${cluster} did not say what these credentials may do (${String(code ?? 'no answer')}).`,
-      );
-    }
-  };
+export async function seePermitted(cluster: Cluster, dependent: KubernetesDependent): Promise<void> {
+  const { sync, namespace, secret } = dependent;
+  const secretExists =
+    sync !== 'push' ||
+    (await cluster.read<SecretObject>({ resource: SECRETS, namespace, name: secret }, 'metadata')) !== undefined;
+  const missing = await missingRights(cluster, rightsNeeded(dependent, secretExists)).catch((error: unknown) => {
+    // Who may not ask will find out.
+    if (error instanceof ApplicationFailure && error.type === Cause.PermissionDenied) return [];
+    throw error;
+  });
+  if (missing.length === 0) return;
+  throw failure(
+    Cause.PermissionDenied,
+    `The worker may not ${missing.join('; ')} in ${cluster.name}. Nothing was changed. Grant it with a Role as in deploy/kubernetes/access.yaml.`,
+  );
 }
