@@ -74,7 +74,7 @@ describe('a mistake in what every secret has is shown with its place and what to
     [
       'an unknown key of a secret',
       dev(`a: {${APP}, ▸colour: red}`),
-      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, length, alphabet, dependents, delivery, field`,
+      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, schedule, length, alphabet, dependents, delivery, field`,
     ],
     [
       'a key of another type',

@@ -140,6 +140,7 @@ describe('what the catalog leaves out', () => {
       {
         environment: 'qa',
         review: 'monthly',
+        schedules: expect.objectContaining({ timeZone: 'UTC' }),
         gracePeriodMs: 7_200_000,
         stepTimeoutMs: 60_000,
         rollbackTimeoutMs: 3_600_000,

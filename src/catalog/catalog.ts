@@ -6,6 +6,7 @@ import { explainIssue, problemsOf } from './explain';
 import { planOf } from './plans';
 import { CatalogError, quoted, type CatalogProblem } from './problems';
 import { brokenRules } from './rules';
+import { secretSchedule, type SecretSchedule } from './schedules';
 import { catalogSchema, type EnvironmentData, type ReviewInterval, type SecretData } from './schema';
 import { didYouMean } from './similar-names';
 
@@ -21,6 +22,8 @@ export interface CatalogSecret {
   /** How old it may become before it is to be rotated, in milliseconds. */
   maxAgeMs: number;
   review: ReviewInterval;
+  /** When it is rotated by itself; absent when by hand. */
+  schedule?: SecretSchedule;
 }
 
 /** What a catalog file declares, with all defaults filled in. It does not change when the file does. */
@@ -58,7 +61,7 @@ export function parseCatalog(path: string, text: string, consequence?: string): 
   const refuse = (problems: CatalogProblem[]) => new CatalogError(path, inOrder(problems), consequence);
   const read = readDocument(text);
   if ('problems' in read) throw refuse(read.problems);
-  const parsed = catalogSchema.safeParse(read.document.value, { error: explainIssue });
+  const parsed = catalogSchema.safeParse(read.document.value, { error: explainIssue, reportInput: true });
   if (!parsed.success) throw refuse(problemsOf(parsed.error.issues, read.document));
   const broken = brokenRules(parsed.data, read.document);
   if (broken.length > 0) throw refuse(broken);
@@ -87,6 +90,7 @@ class ParsedCatalog implements Catalog {
       const data = this.environment(name);
       return Object.entries(data.secrets).map(([secret, written]) => {
         const { maxAgeMs, review } = secretPolicy(name, data, secret, written);
+        const schedule = secretSchedule(data, written, maxAgeMs);
         return {
           environment: name,
           secret,
@@ -95,6 +99,7 @@ class ParsedCatalog implements Catalog {
           ...(written.description !== undefined && { description: written.description }),
           maxAgeMs,
           review,
+          ...(schedule && { schedule }),
         };
       });
     });

@@ -1,5 +1,6 @@
 import type { SecretType } from '../rotation/names';
 import { apiKeyPeriods, inheritedApiKeyMaxAgeMs } from './api-key-defaults';
+import { environmentSchedules, type EnvironmentSchedules } from './schedules';
 import type { EnvironmentData, ReviewInterval, SecretData } from './schema';
 
 const MINUTE_MS = 60_000;
@@ -35,7 +36,10 @@ export interface EnvironmentPolicy {
   environment: string;
   /** How old a secret may become, in milliseconds; absent where the catalog says nothing and the types' defaults apply alone. */
   maxAgeMs?: number;
+  /** How often its secrets are rotated by themselves, in milliseconds; absent where the types' defaults apply alone. */
+  rotateEveryMs?: number;
   review: ReviewInterval;
+  schedules: EnvironmentSchedules;
   /** For databases with alternating-users, in milliseconds; until the next rotation when absent. */
   gracePeriodMs?: number;
   /** In milliseconds. */
@@ -45,7 +49,10 @@ export interface EnvironmentPolicy {
 }
 
 /** What applies to one secret. */
-export interface SecretPolicy extends Omit<EnvironmentPolicy, 'maxAgeMs' | 'environment'> {
+export interface SecretPolicy extends Omit<
+  EnvironmentPolicy,
+  'maxAgeMs' | 'environment' | 'rotateEveryMs' | 'schedules'
+> {
   maxAgeMs: number;
   /** Databases with alternating-users and API keys, in milliseconds; for the former until the next rotation when absent. */
   gracePeriodMs?: number;
@@ -57,7 +64,9 @@ export function environmentPolicy(environment: string, written: EnvironmentData)
   return {
     environment,
     maxAgeMs: written.maxAge ?? defaults.maxAgeMs,
+    rotateEveryMs: written.rotateEvery ?? written.maxAge ?? defaults.maxAgeMs,
     review: written.review ?? defaults.review,
+    schedules: environmentSchedules(written),
     gracePeriodMs: written.gracePeriod,
     stepTimeoutMs: written.stepTimeout ?? STEP_TIMEOUT_MS,
     rollbackTimeoutMs: written.rollbackTimeout ?? ROLLBACK_TIMEOUT_MS,

@@ -1,4 +1,5 @@
 import {
+  Composer,
   isAlias,
   isCollection,
   isMap,
@@ -7,13 +8,15 @@ import {
   isScalar,
   isSeq,
   LineCounter,
-  parseDocument,
+  Parser,
   visit,
+  type CST,
   type Document,
   type ErrorCode,
   type Node,
   type Pair,
   type YAMLError,
+  YAMLParseError,
 } from 'yaml';
 import { nestingOf } from './nesting';
 import { formatPath, type CatalogProblem } from './problems';
@@ -40,15 +43,11 @@ export function readDocument(text: string): { document: CatalogDocument } | { pr
   };
   const unreadable = (message: string) => ({ problems: [{ line: 1, column: 1, path: '', message }] });
 
-  if (nestingOf(text) > DEEPEST_NESTING) return unreadable('the file is nested too deeply to be a catalog');
+  // Read once and composed afterwards: of a catalog with thousands of secrets, reading is the larger part.
+  const tokens = [...new Parser(lines.addNewLine).parse(text)];
+  if (nestingOf(tokens) > DEEPEST_NESTING) return unreadable('the file is nested too deeply to be a catalog');
   try {
-    const yaml = parseDocument(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      stringKeys: true,
-      // Found by findOddities, which takes linear time.
-      uniqueKeys: false,
-    });
+    const yaml = compose(tokens, text.length);
     const errors = [...yaml.errors, ...yaml.warnings];
     const syntax = errors.map((error) => placed(error.pos[0], [], explain(error)));
     const oddities = findOddities(yaml).map(({ node, path, message }) => placed(offsetOf(node), path, message));
@@ -67,6 +66,16 @@ export function readDocument(text: string): { document: CatalogDocument } | { pr
     }
     throw error;
   }
+}
+
+/** The first document; that there is a second one is one of its errors. */
+function compose(tokens: readonly CST.Token[], length: number): Document.Parsed {
+  // uniqueKeys is left to findOddities, which takes linear time.
+  const composer = new Composer({ stringKeys: true, uniqueKeys: false });
+  const [first, second] = composer.compose(tokens, true, length);
+  if (!first) throw new Error('the composer was told to make a document of any text, and made none');
+  if (second) first.errors.push(new YAMLParseError([second.range[0], second.range[1]], 'MULTIPLE_DOCS', ''));
+  return first;
 }
 
 const SYNTAX: Partial<Record<ErrorCode, string>> = {

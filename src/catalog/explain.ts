@@ -53,7 +53,12 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], document: Catalo
 
 /** What is wrong by the one of several shapes that the value has on its outside. */
 function meantIn(errors: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] | undefined {
-  return errors.find((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
+  return errors.find((issues) => !issues.some(({ path, ...issue }) => path.length === 0 && isOfAnotherShape(issue)));
+}
+
+/** One of a few words is text on its outside, whatever the words. */
+function isOfAnotherShape({ code, input }: Pick<z.core.$ZodIssue, 'code' | 'input'>): boolean {
+  return code === 'invalid_type' || (code === 'invalid_value' && typeof input !== 'string');
 }
 
 function explainUnknownKey(path: readonly PropertyKey[], key: string, root: unknown): string {

@@ -6,6 +6,7 @@ import { checkDependents } from './dependent-rules';
 import type { CatalogDocument } from './document';
 import { passwordPolicyOf } from './plans';
 import type { CatalogProblem, Report } from './problems';
+import { checkEnvironmentSchedules, checkSchedule } from './schedule-rules';
 import type { CatalogData, EnvironmentData, SecretData } from './schema';
 
 type DatabaseData = Extract<SecretData, { type: 'database' }>;
@@ -23,11 +24,13 @@ export function brokenRules(catalog: CatalogData, document: CatalogDocument): Ca
     (path, message, what) =>
       problems.push(document.problemAt([...place, ...path], message, what));
   for (const [environment, environmentData] of Object.entries(catalog.environments)) {
+    checkEnvironmentSchedules(environmentData, reportBelow('environments', environment));
     for (const [name, secret] of Object.entries(environmentData.secrets)) {
       const report = reportBelow('environments', environment, 'secrets', name);
       checkSecretId(environment, name, secret, report);
       checkDependents(environment, environmentData, secret, report);
       checkGracePeriod(environment, environmentData, name, secret, report);
+      checkSchedule(environment, environmentData, name, secret, report);
       if (secret.type === 'api-key') checkApiKey(name, secret, report);
       else checkStrength(secret, report);
       if (secret.type === 'database') checkDatabase(name, secret, report);

@@ -4,14 +4,19 @@ import { duration, environmentName, secretName } from './values';
 import { apiKey } from './schema/api-key';
 import { chooseOne } from './schema/choice';
 import { appSecret, database } from './schema/generated';
-import { knownKeysOfSecret, knownKeysOfService, type KnownKeys } from './schema/known-keys';
+import { knownKeysOfSchedules, knownKeysOfSecret, knownKeysOfService, type KnownKeys } from './schema/known-keys';
 import { services } from './schema/kubernetes';
 import { policyKeys } from './schema/policy';
+import { schedules } from './schema/schedule';
 
 const secret = z.discriminatedUnion('type', [appSecret, database, apiKey], chooseOne('type', SECRET_TYPES));
 
 const environment = z.strictObject({
   ...policyKeys,
+  rotateEvery: duration(
+    'How often secrets are rotated by themselves that say nothing else; as often as maxAge demands when absent',
+  ).optional(),
+  schedules: schedules.optional(),
   gracePeriod: duration(
     'Only for databases with alternating-users: how long the login out of use stays unlocked after a rotation; until the next rotation when absent. Each API key sets its own grace period',
     true,
@@ -39,6 +44,7 @@ export type { ReviewInterval } from './schema/policy';
 export function knownKeysAt(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
   if (path.length === 0) return { of: 'the catalog', keys: Object.keys(catalogSchema.shape) };
   if (path.length === 2) return { of: 'an environment', keys: Object.keys(environment.shape) };
+  if (path[2] === 'schedules') return knownKeysOfSchedules(path.slice(3));
   if (path[2] === 'services') return knownKeysOfService();
   return knownKeysOfSecret(path.slice(3), mapping);
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { registerAbort } from './commands/abort';
+import { registerApply } from './commands/apply';
 import { registerAudit } from './commands/audit';
 import { registerDoctor } from './commands/doctor';
 import { registerEndGrace } from './commands/end-grace';
 import { registerExtend } from './commands/extend';
 import { registerPhaseIn } from './commands/phase-in';
+import { registerPlan } from './commands/plan';
 import type { Run } from './commands/registration';
 import { registerRollback } from './commands/rollback';
 import { registerRotate } from './commands/rotate';
@@ -32,6 +34,8 @@ const COMMANDS = [
   registerEndGrace,
   registerPhaseIn,
   registerRollback,
+  registerPlan,
+  registerApply,
   registerDoctor,
   registerAudit,
   registerWorker,

@@ -1,3 +1,4 @@
+import type { Client } from '@temporalio/client';
 import { loadCatalog } from '../catalog';
 import type { Catalog } from '../catalog';
 import type { Config } from '../runtime/config';
@@ -13,10 +14,15 @@ export function openCatalog(config: Config): Promise<Catalog> {
 }
 
 /** Connects, runs `work`, disconnects; Temporal's own failures come out in operators' words. */
-export async function withKeyturn<T>(config: Config, work: (keyturn: KeyturnClient) => Promise<T>): Promise<T> {
+export function withKeyturn<T>(config: Config, work: (keyturn: KeyturnClient) => Promise<T>): Promise<T> {
+  return withTemporal(config, (client) => work(new KeyturnClient(client, config.taskQueue)));
+}
+
+/** The same with Temporal's own client. */
+export async function withTemporal<T>(config: Config, work: (client: Client) => Promise<T>): Promise<T> {
   const { client, close } = await connectTemporal(config);
   try {
-    return await work(new KeyturnClient(client, config.taskQueue));
+    return await work(client);
   } catch (error) {
     throw explainTemporalFailure(error, config.temporal);
   } finally {

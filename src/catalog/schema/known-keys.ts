@@ -4,6 +4,7 @@ import { delivery, dependent, DEPENDENT_MAPPINGS } from './dependents';
 import { alternatingUsersDatabase, appSecret, singleUserDatabase } from './generated';
 import { HTTP_CALLS, httpProvider } from './http-provider';
 import { secretKey, workload, workloadOrService } from './kubernetes';
+import { SCHEDULE_MAPPINGS } from './schedule';
 
 /** What a mapping is and which keys it may have. */
 export interface KnownKeys {
@@ -15,6 +16,10 @@ export interface KnownKeys {
 export function knownKeysOfSecret(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
   const [, part, index] = path;
   if (part === 'dependents') return knownKeysOfDependent(path.slice(3));
+  if (part === 'schedule') {
+    if (index === 'calendar') return known('a calendar', SCHEDULE_MAPPINGS.calendar);
+    return known('a schedule', SCHEDULE_MAPPINGS.schedule);
+  }
   if (part === 'delivery') return known('the delivery', delivery);
   if (part === 'fields') return known('the fields of an API key', API_KEY_MAPPINGS.fields);
   if (part === 'phaseIn') return known('a step of the phase-in', API_KEY_MAPPINGS.phaseInStep);
@@ -30,6 +35,12 @@ function knownKeysOfDependent([kind, part]: readonly PropertyKey[]): KnownKeys {
   if (kind === 'kubernetes') return known('a Kubernetes dependent', DEPENDENT_MAPPINGS.kubernetes);
   if (kind === 'ecs') return known('an ECS dependent', DEPENDENT_MAPPINGS.ecs);
   return known('a dependent', dependent);
+}
+
+/** For the schedules of an environment, or their weekly run. */
+export function knownKeysOfSchedules([part]: readonly PropertyKey[]): KnownKeys {
+  if (part === 'weeklyRun') return known('the weekly run', SCHEDULE_MAPPINGS.weeklyRun);
+  return known('the schedules of an environment', SCHEDULE_MAPPINGS.schedules);
 }
 
 /** For a mapping below the services of an environment. */

@@ -1,5 +1,6 @@
 import { duration, line, oneOf } from '../values';
 import { delivery, dependents } from './dependents';
+import { schedule } from './schedule';
 
 /** How often somebody looks at a secret and asks whether it is still needed. */
 const REVIEW_INTERVALS = ['weekly', 'monthly', 'quarterly', 'yearly'] as const;
@@ -21,6 +22,7 @@ export const policyKeys = {
 export const secretKeys = {
   description: line('What the secret is for').optional(),
   ...policyKeys,
+  schedule: schedule.optional(),
   dependents,
   delivery: delivery.optional(),
 };
