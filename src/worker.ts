@@ -12,12 +12,14 @@ import { createActivityBoundary } from './activities/boundary/interceptor';
 import { createEcsServices } from './activities/delivery/ecs';
 import { createKubernetesClusters } from './activities/delivery/kubernetes/clusters';
 import { createPostgresServers } from './activities/postgres/server';
+import { createSecretAges } from './activities/secrets-manager/ages';
 import { createSecretStore } from './activities/secrets-manager/store';
 import { createCatalogSource } from './catalog';
 import { AWS_CLIENT_OPTIONS } from './runtime/aws-client-options';
 import type { Environment, WorkerConfig } from './runtime/config';
 import { readWorkerConfig } from './runtime/config';
 import { connectWorker } from './runtime/connect-worker';
+import { countWorkers } from './runtime/count-workers';
 import { startHealthServer } from './runtime/health';
 import type { Logger } from './runtime/logging';
 import { createLogger } from './runtime/logging';
@@ -30,6 +32,7 @@ import { StartupError } from './runtime/startup-error';
 import { installTemporalRuntime } from './runtime/temporal-runtime';
 import { buildOf, workerTuning } from './runtime/worker-tuning';
 import { builtWorkflowBundle } from './runtime/workflow-bundles';
+import { createWritePace, paceWrites } from './runtime/write-pace';
 
 export interface KeyturnWorkerOptions {
   config: WorkerConfig;
@@ -88,6 +91,10 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   opened.push(() => connection.close());
   const secretsManager = new SecretsManagerClient(AWS_CLIENT_OPTIONS);
   opened.push(() => secretsManager.destroy());
+  paceWrites(
+    secretsManager,
+    createWritePace(() => countWorkers(connection, namespace, config.taskQueue)),
+  );
   // CreateAccessKey has no token: repeated by the SDK, it would make a second key.
   const iam = new IAMClient({ ...AWS_CLIENT_OPTIONS, maxAttempts: 1 });
   opened.push(() => iam.destroy());
@@ -110,6 +117,7 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
     activities: createActivities({
       catalog: createCatalogSource(config.catalogPath),
       secrets,
+      ages: createSecretAges(secretsManager),
       postgres: createPostgresServers(),
       apiKeys: createApiKeyProviders({ secrets, iam, sqs, stsOptions: AWS_CLIENT_OPTIONS }),
       kubernetes: createKubernetesClusters(),

@@ -1,11 +1,10 @@
+import type { FleetReport } from '../src/rotation/fleet';
 import { createCli } from './testbed/cli-process';
 import type { Cli } from './testbed/cli-process';
+import { fleetOf, outcomesOf } from './testbed/fleets';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
-
-interface Fleet {
-  secrets: { secretId: string; outcome: string; error?: { type: string } }[];
-}
+import { until } from './testbed/until';
 
 let bed: Testbed;
 let cli: Cli;
@@ -25,83 +24,114 @@ afterAll(async () => {
 });
 
 const id = (secret: string) => bed.secrets.idOf(secret);
-const outcomes = ({ secrets }: Fleet) => Object.fromEntries(secrets.map((entry) => [entry.secretId, entry.outcome]));
 
-test('keyturn rotate --all --dry-run says of every secret what would be done, and touches none', async () => {
+test('keyturn rotate --all --dry-run says of every secret that it would be rotated, and touches none', async () => {
   const before = await Promise.all(['jwt', 'app', 'orders'].map(bed.secrets.labels));
   const { code, stdout } = await cli.run(['rotate', bed.environment, '--all', '--dry-run']);
   expect(code).toBe(0);
   for (const secret of ['unused', 'jwt', 'not-yet-there', 'app', 'orders']) {
-    expect(stdout).toContain(`Dry run, nothing was touched. For ${id(secret)} it would:\n  1. `);
+    expect(stdout).toContain(`${id(secret)}: dry-run\n`);
   }
+  expect(stdout).toContain(`${bed.environment}: 5 secrets, 5 would be rotated, 0 failed, 0 skipped, 0 not started.`);
   expect(await Promise.all(['jwt', 'app', 'orders'].map(bed.secrets.labels))).toEqual(before);
   await expect(bed.secrets.labels('not-yet-there')).rejects.toThrow();
 });
 
 test('keyturn rotate --all --type rotates the secrets of that type and no other', async () => {
   const { current } = await bed.secrets.labels('app');
-  const { code, result } = await cli.json<Fleet>(['rotate', bed.environment, '--all', '--type', 'app-secret']);
-  expect({ code, outcomes: outcomes(result) }).toEqual({
+  const { code, result } = await cli.json<FleetReport>(['rotate', bed.environment, '--all', '--type', 'app-secret']);
+  expect({ code, outcomes: outcomesOf(result) }).toEqual({
     code: 0,
-    outcomes: { [id('unused')]: 'rotated', [id('jwt')]: 'rotated', [id('not-yet-there')]: 'rotated' },
+    outcomes: { unused: 'rotated', jwt: 'rotated', 'not-yet-there': 'rotated' },
   });
   expect((await bed.secrets.labels('app')).current).toBe(current);
 });
 
-test('keyturn rotate --all goes on when one is refused and another one fails, names both, and ends with 1', async () => {
+test('types that Keyturn does not rotate yet match nothing, and that is said', async () => {
+  const { code, stdout } = await cli.run(['rotate', bed.environment, '--all', '--type', 'certificates,ssh-keys']);
+  expect(code).toBe(0);
+  expect(stdout).toContain('Keyturn does not rotate ssh-keys yet');
+  expect(stdout).toContain(`${bed.environment}: 0 secrets`);
+});
+
+test('keyturn rotate --all goes on when some fail, names them while it waits and at the end, and ends with 1', async () => {
   const { username } = await bed.databases.singleUser('locked-out');
   await bed.databases.asSuperuser(`ALTER ROLE "${username}" PASSWORD 'changed-behind-our-back'`);
   await bed.secrets.create('no-database', 'not JSON at all');
   await bed.declare({ 'no-database': { type: 'database', strategy: 'single-user' } });
-  const unhealthy = { http: { name: 'nobody', healthUrl: 'http://127.0.0.1:1/healthz', timeout: '1 second' } };
-  await bed.declare({ jwt: { type: 'app-secret', dependents: [unhealthy] } });
 
   const { code, stdout, stderr } = await cli.run(['rotate', bed.environment, '--all', '--concurrency', '2']);
   expect(code).toBe(1);
-  for (const secret of ['unused', 'not-yet-there', 'app', 'orders']) {
-    expect(stdout).toContain(`${id(secret)}: AWSCURRENT is now version `);
+  for (const secret of ['app', 'orders']) expect(stdout).toContain(`${id(secret)}: rotated\n`);
+  for (const secret of ['locked-out', 'no-database']) {
+    expect(stdout).toContain(`${id(secret)}: refused: `);
+    expect(stderr).toContain(`${id(secret)}: refused: `);
   }
-  expect(stdout).toContain(`${id('locked-out')}: refused: `);
-  expect(stdout).toContain(`${id('no-database')}: refused: `);
-  expect(stdout).toContain(`${id('jwt')}: failed: `);
-  expect(stderr).toContain(`4 of 7 secrets of ${bed.environment} are done, 1 failed, 2 were refused.`);
+  expect(stdout).toMatch(new RegExp(`^${id('jwt')}: too-soon: it was rotated .* ago`, 'm'));
+  expect(stderr).toMatch(/ 2 failed, \d were skipped, 0 were not started\./);
   expect(await bed.databases.opens('app')).toBe(true);
   expect(await bed.databases.opens('orders')).toBe(true);
 });
 
-test('keyturn rotate --all --detach starts all of them, and refuses those that run already', async () => {
-  const point = { secretId: id('orders'), step: 'promote', when: 'before' } as const;
-  await bed.pauses.stopAt(point);
-  const running = await bed.start('orders');
-  await bed.pauses.reached(point);
-  const argv = ['rotate', bed.environment, '--all', '--type', 'database', '--detach'];
-  const { code, error } = await cli.json(argv);
-  expect({ code, type: error.type }).toEqual({ code: 3, type: 'FleetIncomplete' });
-  expect(outcomes(error.details as Fleet)).toEqual({
-    [id('app')]: 'started',
-    [id('orders')]: 'refused',
-    [id('locked-out')]: 'started',
-    [id('no-database')]: 'started',
-  });
-  await bed.pauses.goOn(point);
-  await running.result();
-  await bed.client.workflow.getHandle(`rotation/${id('app')}`).result();
-});
+describe('while an environment is rotated', () => {
+  const points = () =>
+    ['jwt', 'unused', 'not-yet-there'].map(
+      (secret) => ({ secretId: id(secret), step: 'promote', when: 'before' }) as const,
+    );
+  const rotateAll = () => [
+    'rotate',
+    bed.environment,
+    '--all',
+    '--type',
+    'app-secrets',
+    '--emergency',
+    '--concurrency',
+    '1',
+  ];
 
-test('Ctrl-C starts no more, says how many go on, and ends with 130', async () => {
-  const point = { secretId: id('unused'), step: 'promote', when: 'before' } as const;
-  await bed.pauses.stopAt(point);
-  const argv = ['rotate', bed.environment, '--all', '--type', 'app-secret', '--concurrency', '1'];
-  const command = cli.start(argv);
-  await bed.pauses.reached(point);
-  command.interrupt();
-  const { code, stdout, stderr } = await command.ended;
-  expect(code).toBe(130);
-  expect(stdout).toContain(`${id('unused')}: detached: Stopped waiting.`);
-  expect(stdout).toContain(`${id('jwt')}: not-started\n`);
-  expect(stderr).toContain('you stopped waiting for 1, which go on, and 2 were not started.');
-  await bed.pauses.goOn(point);
-  expect(await bed.client.workflow.getHandle(`rotation/${id('unused')}`).result()).toMatchObject({
-    outcome: 'rotated',
+  beforeAll(async () => {
+    await Promise.all(points().map(bed.pauses.stopAt));
+    const { code, stdout } = await cli.run([...rotateAll(), '--detach']);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringContaining(`Started fleet/${bed.environment} (run `) as string,
+    });
+    await until('the first one stands still', async () => {
+      const { running } = await fleetOf(bed)
+        .status()
+        .catch(() => ({ running: [] }));
+      return running.length === 1;
+    });
+  });
+
+  test('the same command joins it, and Ctrl-C leaves it running with exit code 130', async () => {
+    const joined = cli.start(rotateAll());
+    await until('it is followed', () => Promise.resolve(joined.stderr().includes('0 of 3 done, 1 running')));
+    expect(joined.stderr()).toMatch(
+      /is being rotated \(app-secrets, emergency\) since \S+, started by tester: .* Nothing was started/,
+    );
+    joined.interrupt();
+    const { code, stderr } = await joined.ended;
+    expect({ code, stderr }).toEqual({ code: 130, stderr: expect.stringContaining('goes on being rotated') as string });
+  });
+
+  test('another one is refused with what runs since when, and exit code 3', async () => {
+    const { code, error } = await cli.json(['rotate', bed.environment, '--all']);
+    expect({ code, type: error.type }).toEqual({ code: 3, type: 'AlreadyRunning' });
+    expect(error.message).toMatch(/ \(app-secrets, emergency\) since \S+Z, started by tester: /);
+  });
+
+  test('keyturn abort --all starts no more, and what follows it ends with 1 and says who stopped it', async () => {
+    const following = cli.start(rotateAll());
+    await until('it is followed', () => Promise.resolve(following.stderr().includes('1 running')));
+    const aborted = await cli.run(['abort', bed.environment, '--all', '--reason', 'enough']);
+    expect(aborted).toMatchObject({ code: 0, stdout: expect.stringContaining('those that run go on') as string });
+    await Promise.all(points().map(bed.pauses.goOn));
+    const { code, stdout, stderr } = await following.ended;
+    expect(code).toBe(1);
+    expect(stdout).toContain('3 secrets, 1 succeeded, 0 failed, 0 skipped, 2 not started.');
+    expect(stderr).toContain('It stopped early: aborted by tester: enough.');
+    await fleetOf(bed).handle().result();
+    expect(await cli.run(['abort', bed.environment, '--all'])).toMatchObject({ code: 3 });
   });
 });

@@ -17,14 +17,19 @@ export function createCatalogActivities(catalog: PlanSource) {
   return {
     /** What the catalog says now of a secret; the workflow keeps this answer to its end. */
     async loadPlan({ environment, secret }: LoadPlanInput): Promise<RotationPlan> {
-      try {
-        return (await catalog.load()).plan(environment, secret);
-      } catch (error) {
-        if (!(error instanceof Error)) throw error;
-        if (error.name === 'UnknownSecretError') throw failure(Cause.UnknownSecret, error.message);
-        if (error.name === 'CatalogError') throw failure(Cause.CatalogInvalid, error.message);
-        throw error;
-      }
+      return readCatalog(async () => (await catalog.load()).plan(environment, secret));
     },
   };
+}
+
+/** Reads the catalog. @throws UnknownSecret, CatalogInvalid in the catalog's own words. */
+export async function readCatalog<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (error.name === 'UnknownSecretError') throw failure(Cause.UnknownSecret, error.message);
+    if (error.name === 'CatalogError') throw failure(Cause.CatalogInvalid, error.message);
+    throw error;
+  }
 }

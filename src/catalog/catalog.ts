@@ -1,7 +1,9 @@
 import { secretIdOf, type SecretType } from '../rotation/names';
 import type { RotationPlan } from '../rotation/plan';
+import type { FleetPolicy } from '../rotation/fleet';
 import { environmentPolicy, secretPolicy, type EnvironmentPolicy } from './defaults';
 import { readDocument } from './document';
+import { fleetPolicyOf } from './fleet-policy';
 import { explainIssue, problemsOf } from './explain';
 import { planOf } from './plans';
 import { CatalogError, quoted, type CatalogProblem } from './problems';
@@ -44,6 +46,12 @@ export interface Catalog {
    * @throws UnknownSecretError when the catalog does not declare it.
    */
   plan(environment: string, secret: string): RotationPlan;
+  /**
+   * How fast the environment is rotated as a whole.
+   *
+   * @throws UnknownSecretError when there is no such environment.
+   */
+  fleetPolicy(environment: string): FleetPolicy;
 }
 
 /** Thrown when an environment or a secret is asked for that the catalog does not declare; its message names similar ones. */
@@ -115,6 +123,10 @@ class ParsedCatalog implements Catalog {
       );
     }
     return planOf(this.path, environment, data, secret, written);
+  }
+
+  fleetPolicy(environment: string): FleetPolicy {
+    return fleetPolicyOf(this.environment(environment));
   }
 
   private environment(environment: string): EnvironmentData {

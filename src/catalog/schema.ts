@@ -5,6 +5,7 @@ import { apiKey } from './schema/api-key';
 import { chooseOne } from './schema/choice';
 import { appSecret, database } from './schema/generated';
 import { knownKeysOfSchedules, knownKeysOfSecret, knownKeysOfService, type KnownKeys } from './schema/known-keys';
+import { fleet } from './schema/fleet';
 import { services } from './schema/kubernetes';
 import { policyKeys } from './schema/policy';
 import { schedules } from './schema/schedule';
@@ -21,6 +22,7 @@ const environment = z.strictObject({
     'Only for databases with alternating-users: how long the login out of use stays unlocked after a rotation; until the next rotation when absent. Each API key sets its own grace period',
     true,
   ).optional(),
+  fleet: fleet.optional(),
   services: services.default({}),
   secrets: z.record(secretName, secret).describe('The secrets of this environment, by their names'),
 });
@@ -45,6 +47,7 @@ export function knownKeysAt(path: readonly PropertyKey[], mapping: unknown): Kno
   if (path.length === 0) return { of: 'the catalog', keys: Object.keys(catalogSchema.shape) };
   if (path.length === 2) return { of: 'an environment', keys: Object.keys(environment.shape) };
   if (path[2] === 'schedules') return knownKeysOfSchedules(path.slice(3));
+  if (path[2] === 'fleet') return { of: 'the fleet', keys: Object.keys(fleet.shape) };
   if (path[2] === 'services') return knownKeysOfService();
   return knownKeysOfSecret(path.slice(3), mapping);
 }

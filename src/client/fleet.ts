@@ -1,144 +1,69 @@
-import type { SecretType } from '../rotation/names';
+import { groupOf } from '../rotation/fleet';
+import type { FleetEntry, FleetInput, FleetReport } from '../rotation/fleet';
 import { secretIdOf } from '../rotation/names';
-import type { RotationInput, RotationResult, RotationStatus } from '../rotation/types';
-import { noWorker, OperatorError } from './errors';
-import { ExitCode } from './exit-codes';
-import { inLanes } from './in-lanes';
+import { noWorker } from './errors';
+import { progressText, reportProblem, scopeText } from './fleet-errors';
+import { createFleetProgress } from './fleet-progress';
 import { untilInterrupted } from './interrupt';
 import type { KeyturnClient } from './keyturn-client';
-import { createProgress } from './progress';
-import type { Progress } from './progress';
-import { resultText } from './report-text';
 import type { Answer, Shell } from './shell';
+import { note } from './shell';
 
-export interface Fleet {
-  environment: string;
-  rotations: { input: RotationInput; type: SecretType }[];
-  /** How many run at once. */
-  concurrency: number;
-  /** Starts all of them without waiting for their ends. */
-  detach: boolean;
-}
-
-/** What became of one secret. */
-interface FleetEntry {
-  secretId: string;
-  outcome: RotationResult['outcome'] | 'started' | 'not-started' | 'detached' | 'failed' | 'refused';
-  workflowId?: string;
-  runId?: string;
-  result?: RotationResult;
-  error?: { type: string; message: string; details?: unknown };
-}
-
-/**
- * Rotates many secrets, a bounded number at once. One that fails does not stop the others.
- *
- * @returns one entry per secret; with the problem `FleetIncomplete` when not all of them are done.
- */
-export async function rotateEnvironment(shell: Shell, keyturn: KeyturnClient, fleet: Fleet): Promise<Answer> {
-  const progress = createProgress(shell, true);
-  const entries: FleetEntry[] = fleet.rotations.map(({ input }) => ({
-    secretId: secretIdOf(input.environment, input.secret),
-    outcome: 'not-started',
-  }));
+/** Has the workers rotate an environment, or joins them while they do, and unless detached shows it until its report. */
+export async function rotateEnvironment(
+  shell: Shell,
+  keyturn: KeyturnClient,
+  input: FleetInput,
+  detach: boolean,
+): Promise<Answer> {
+  const { fleets } = keyturn;
+  const run = await fleets.start(input);
+  const { environment, workflowId, runId, joined } = run;
+  if (joined) {
+    const by = joined.requestedBy ? `, started by ${joined.requestedBy}` : '';
+    note(
+      shell,
+      `${environment} is being rotated (${scopeText(joined)}) since ${joined.startedAt}${by}: ${progressText(joined)}. Nothing was started; this follows it.`,
+    );
+  }
+  if (detach) {
+    const text = [
+      joined ? `${workflowId} (run ${runId}) goes on.` : `Started ${workflowId} (run ${runId}).`,
+      'Follow it: the same command without --detach',
+      `Stop it:   keyturn abort ${environment} --all --reason '...'`,
+    ].join('\n');
+    return { result: { environment, workflowId, runId, joined: joined !== undefined }, text };
+  }
+  const progress = createFleetProgress(shell);
   try {
-    await untilInterrupted(async (signal) => {
-      const ends: Promise<void>[] = [];
-      await inLanes(fleet.rotations, fleet.concurrency, async ({ input, type }, index) => {
-        if (signal.aborted) return;
-        let onGracePeriod = () => {};
-        const inGracePeriod = new Promise<void>((resolve) => (onGracePeriod = resolve));
-        const end = rotateOne(keyturn, input, type, { progress, signal, fleet, onGracePeriod }).then((entry) => {
-          entries[index] = entry;
-        });
-        // What it throws is thrown when all are waited for.
-        end.catch(() => undefined);
-        ends.push(end);
-        // A grace period takes days and does no work: the others do not wait for it.
-        await Promise.race([end, inGracePeriod]);
-      });
-      await Promise.all(ends);
-    });
+    const report = await untilInterrupted((signal) =>
+      fleets.follow(run, shell.json ? undefined : (status) => progress.update(status), {
+        signal,
+        onUnanswered: () => progress.unanswered(noWorker(keyturn.taskQueue)),
+      }),
+    );
+    return { result: report, text: reportText(report), problem: reportProblem(report) };
   } finally {
     progress.close();
   }
-  return fleetAnswer(fleet.environment, entries);
 }
 
-interface Watching {
-  progress: Progress;
-  signal: AbortSignal;
-  fleet: Fleet;
-  /** Called, perhaps often, while both credentials work. */
-  onGracePeriod(): void;
-}
+/** More than that are only counted, unless something is to be said of them. */
+const MOST_NAMED = 50;
 
-async function rotateOne(
-  keyturn: KeyturnClient,
-  input: RotationInput,
-  type: SecretType,
-  { progress, signal, fleet, onGracePeriod }: Watching,
-): Promise<FleetEntry> {
-  const secretId = secretIdOf(input.environment, input.secret);
-  try {
-    const run = await keyturn.start(input, type);
-    const { workflowId, runId } = run;
-    if (fleet.detach) return { secretId, outcome: 'started', workflowId, runId };
-    const onStatus = (status: RotationStatus) => {
-      progress.update(secretId, status);
-      if (status.phase === 'grace-period') onGracePeriod();
-    };
-    const result = await keyturn.follow(run, onStatus, {
-      signal,
-      onUnanswered: () => progress.unanswered(secretId, noWorker(keyturn.taskQueue)),
-    });
-    progress.ended(secretId, result.outcome);
-    return { secretId, outcome: result.outcome, workflowId, runId, result };
-  } catch (error) {
-    if (!(error instanceof OperatorError)) throw error;
-    const outcome = outcomeOf(error);
-    progress.ended(secretId, `${outcome}: ${firstLine(error.message)}`);
-    return { secretId, outcome, error: { type: error.type, message: error.message, details: error.details } };
-  }
-}
-
-function outcomeOf({ exitCode }: OperatorError): FleetEntry['outcome'] {
-  if (exitCode === ExitCode.Detached) return 'detached';
-  return exitCode === ExitCode.Refused || exitCode === ExitCode.Usage ? 'refused' : 'failed';
-}
-
-function fleetAnswer(environment: string, entries: FleetEntry[]): Answer {
-  const count = (...outcomes: FleetEntry['outcome'][]) =>
-    entries.filter(({ outcome }) => outcomes.includes(outcome)).length;
-  const result = { environment, secrets: entries };
-  const text = entries.map(fleetText).join('\n');
-  const exitCode =
-    count('detached', 'not-started') > 0
-      ? ExitCode.Detached
-      : count('failed') > 0
-        ? ExitCode.Failed
-        : count('refused') > 0
-          ? ExitCode.Refused
-          : ExitCode.Done;
-  if (exitCode === ExitCode.Done) return { result, text };
-
-  const done = count('rotated', 'unchanged', 'dry-run', 'started');
-  const message = [
-    `${done} of ${entries.length} secrets of ${environment} are done, ${count('failed')} failed, ${count('refused')} were refused` +
-      (exitCode === ExitCode.Detached
-        ? `; you stopped waiting for ${count('detached')}, which go on, and ${count('not-started')} were not started.`
-        : '.'),
-    `Look at one: keyturn status ${environment}/<name>`,
+function reportText(report: FleetReport): string {
+  const { environment, secrets, total, succeeded, failed, skipped, notStarted, notes = [] } = report;
+  const named =
+    secrets.length <= MOST_NAMED ? secrets : secrets.filter(({ outcome }) => groupOf(outcome) !== 'succeeded');
+  return [
+    ...named.map((entry) => entryText(environment, entry)),
+    ...notes,
+    `${environment}: ${total} secrets, ${succeeded} ${report.dryRun ? 'would be rotated' : 'succeeded'}, ${failed} failed, ${skipped} skipped, ${notStarted} not started.`,
   ].join('\n');
-  return { result, text, problem: new OperatorError('FleetIncomplete', message, exitCode, result) };
 }
 
-function fleetText({ secretId, outcome, result, runId, error }: FleetEntry): string {
-  if (result) return resultText(secretId, result);
-  if (error) return `${secretId}: ${outcome}: ${firstLine(error.message)}`;
-  return `${secretId}: ${outcome}${runId ? ` (run ${runId})` : ''}`;
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? '';
+function entryText(environment: string, { secret, outcome, graceEndsAt, cause, reason }: FleetEntry): string {
+  const why = cause?.message ?? reason;
+  const until = graceEndsAt === undefined ? '' : ` until ${graceEndsAt}`;
+  return `${secretIdOf(environment, secret)}: ${outcome}${until}${why === undefined ? '' : `: ${why}`}`;
 }

@@ -79,13 +79,14 @@ export async function followRotation(
   }
 }
 
-class Stopped extends Error {}
+/** Thrown inside when the waiting was stopped. */
+export class Stopped extends Error {}
 
 /**
  * Stops waiting for a call when the signal is aborted; the call itself ends with its deadline or with the connection. The SDK is
  * not given the signal, because it adds a listener with every request and takes none away.
  */
-async function unlessStopped<T>(call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export async function unlessStopped<T>(call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return call;
   let onAbort = () => {};
   const stopped = new Promise<never>((_, reject) => {

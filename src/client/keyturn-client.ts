@@ -23,6 +23,7 @@ import type {
   SetPhaseInRequest,
 } from '../rotation/types';
 import { AlreadyRunning, NoRotationFound, NotRunning, noWorker, RequestRefused, RequestUnanswered } from './errors';
+import { FleetClient } from './fleet-client';
 import { followRotation } from './follow';
 import type { FollowOptions } from './follow';
 import { rotationFailed } from './rotation-outcome';
@@ -51,11 +52,16 @@ export interface RotationRun {
 
 /** Starts, watches and steers rotations over an existing connection, which it does not close. */
 export class KeyturnClient {
+  /** Whole environments. */
+  readonly fleets: FleetClient;
+
   /** @param taskQueue where the workers poll; see `KEYTURN_TASK_QUEUE`. */
   constructor(
     private readonly client: Client,
     readonly taskQueue: string = TASK_QUEUE,
-  ) {}
+  ) {
+    this.fleets = new FleetClient(client, taskQueue);
+  }
 
   /**
    * Starts the rotation of one secret; returns as soon as Temporal has it.

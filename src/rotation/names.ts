@@ -42,3 +42,14 @@ export function parseSecretId(secretId: string): { environment: string; secret: 
 export function rotationWorkflowId(environment: string, secret: string): string {
   return `rotation/${secretIdOf(environment, secret)}`;
 }
+
+/** The workflow type that rotates many secrets of one environment. */
+export const FLEET_WORKFLOW = 'rotateEnvironment';
+
+/** The one workflow ID under which an environment may be rotated. */
+export function fleetWorkflowId(environment: string): string {
+  return `fleet/${environment}`;
+}
+
+/** How a rotation that a fleet has started tells it that both credentials work now, and that nothing is left to wait for. */
+export const GRACE_PERIOD_SIGNAL = 'rotationInGracePeriod';

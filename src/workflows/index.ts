@@ -4,3 +4,4 @@ export { rotate } from './rotate';
 export { rotateApiKey } from './rotate-api-key';
 export { rotateAppSecret } from './rotate-app-secret';
 export { rotateDatabaseCredential } from './rotate-database-credential';
+export { rotateEnvironment } from './rotate-environment';

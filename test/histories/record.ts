@@ -4,6 +4,8 @@ import { startLab } from '../lab/lab';
 import type { Lab } from '../lab/lab';
 import { projectFile } from '../lab/project';
 import { openTestbed } from '../testbed/testbed';
+import { fleetRecordings } from './fleet-recordings';
+import type { RecordedRun } from './fleet-recordings';
 import { recordings } from './recordings';
 
 const FOLDER = projectFile('test', 'histories');
@@ -30,10 +32,11 @@ async function record(lab: Lab): Promise<Map<string, string>> {
   try {
     await bed.startWorker();
     const recorded = new Set(await readdir(FOLDER));
-    for (const [name, run] of Object.entries(recordings({ bed, lab }))) {
+    const all: Record<string, () => Promise<RecordedRun>> = { ...recordings({ bed, lab }), ...fleetRecordings() };
+    for (const [name, run] of Object.entries(all)) {
       if (recorded.has(`${name}.json`)) continue;
-      const { workflowId, runId } = await run();
-      const history = await bed.client.workflow.getHandle(workflowId, runId).fetchHistory();
+      const { workflowId, runId, history: fetched } = await run();
+      const history = fetched ?? (await bed.client.workflow.getHandle(workflowId, runId).fetchHistory());
       histories.set(name, withoutTraces(JSON.stringify({ workflowId, history })));
       console.log(`recorded ${name}: ${history.events?.length} events`);
     }

@@ -85,14 +85,18 @@ async function missingSearchAttributes(connection: Connection, namespace: string
   return Object.values(SEARCH_ATTRIBUTES).filter((name) => !(name in (customAttributes ?? {})));
 }
 
-async function startDevServer(report: Report): Promise<Temporal> {
+/** @param config added to what every dev server is told, as `key=value`. */
+export async function startDevServer(report: Report, config: string[] = []): Promise<Temporal> {
   const binary = await temporalCli(report);
   const startedAt = Date.now();
   let failure = '';
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const [port = 0, uiPort = 0, httpPort = 0, metricsPort = 0] = await freePorts(4);
     const address = `${LOOPBACK}:${port}`;
-    const server = startProcess(binary, devServerArguments({ port, uiPort, httpPort, metricsPort }));
+    const server = startProcess(binary, [
+      ...devServerArguments({ port, uiPort, httpPort, metricsPort }),
+      ...config.flatMap((value) => ['--dynamic-config-value', value]),
+    ]);
     const version = await waitUntilReady(server, address);
     if (version !== undefined) {
       report(`ready on ${address} (server ${version}, ${secondsSince(startedAt)})`);

@@ -1,23 +1,40 @@
+import type { AbortRequest } from '../../rotation/types';
 import { operatorName } from '../operator';
 import { requestAnswer } from '../request-answer';
 import { parseSecretArgument } from '../secret-argument';
 import { readConfig, withKeyturn } from '../session';
+import type { Answer, Shell } from '../shell';
 import type { Register } from './registration';
 
 export const registerAbort: Register = (program, run) => {
   program
     .command('abort')
-    .summary('undo a running rotation')
-    .description('Asks a running rotation to undo what it did. Refused (exit code 3) past the point of no return.')
-    .argument('<secret>', '<environment>/<name>')
+    .summary('undo a running rotation, or stop that of an environment')
+    .description(
+      'Asks a running rotation to undo what it did. Refused (exit code 3) past the point of no return. ' +
+        'With --all, the rotation of an environment starts no further secret; those that run go on.',
+    )
+    .argument('<secret>', '<environment>/<name>; with --all an environment')
+    .option('--all', 'stop rotating the environment')
     .option('--reason <text>', 'why, for the audit trail')
-    .action((text: string, { reason }: { reason?: string }) =>
+    .action((text: string, { all, reason }: { all?: boolean; reason?: string }) =>
       run((shell) => {
-        const { environment, secret, secretId } = parseSecretArgument(text);
         const requestedBy = operatorName(shell.env);
+        if (all) return stopFleet(shell, text, { reason, requestedBy });
+        const { environment, secret, secretId } = parseSecretArgument(text);
         return withKeyturn(readConfig(shell.env), async (keyturn) =>
           requestAnswer(secretId, await keyturn.abort(environment, secret, { reason, requestedBy })),
         );
       }),
     );
 };
+
+function stopFleet(shell: Shell, environment: string, request: AbortRequest): Promise<Answer> {
+  return withKeyturn(readConfig(shell.env), async (keyturn) => {
+    const { accepted } = await keyturn.fleets.abort(environment, request);
+    return {
+      result: { environment, accepted },
+      text: `${environment}: ${accepted}\nUndo one that runs: keyturn abort ${environment}/<name>`,
+    };
+  });
+}

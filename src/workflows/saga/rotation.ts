@@ -23,6 +23,7 @@ import { indexRotation, writeLogbook } from './logbook';
 import { listenToOperators } from './operator-requests';
 import { RequestRecords } from './request-records';
 import type { Recipe, RotationContext, Step } from './step';
+import { tellFleet } from './tell-fleet';
 
 /** How long the plan and the first look at the secret are retried; afterwards the plan says how long. */
 const PREPARATION_MS = 15 * 60_000;
@@ -330,7 +331,11 @@ export class Rotation {
         onAuditDown: (down) => this.mark(step, down ? 'waiting-for-audit' : doing),
       }),
       waitOutGracePeriod: async (options) => {
+        const { environment, secret, phase } = this.status;
         this.enterPhase('grace-period');
+        if (phase !== 'grace-period') {
+          tellFleet(environment, { secret, graceEndsAt: new Date(options.endsAt).toISOString() });
+        }
         await this.grace.waitOut(options);
       },
       pauseUntil: async (time) => {

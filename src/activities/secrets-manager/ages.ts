@@ -1,0 +1,60 @@
+import { DescribeSecretCommand, ListSecretVersionIdsCommand } from '@aws-sdk/client-secrets-manager';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { outsideCall } from '../boundary/activity-scope';
+import { errorNameOf, toFailure } from './aws-errors';
+
+/** When a secret changed, without its value. Times are milliseconds since the epoch. */
+export interface SecretAge {
+  /** Any change: a version, a label, a tag. Never later than {@link SecretAges.currentSince}. */
+  changedAt: number;
+  /** It has had another version before. */
+  wasRotated: boolean;
+}
+
+/** Answers how old secrets are. */
+export interface SecretAges {
+  /** `undefined` when the secret does not exist. */
+  look(secretId: string): Promise<SecretAge | undefined>;
+  /** When the version labelled AWSCURRENT was made; `undefined` when there is none. */
+  currentSince(secretId: string): Promise<number | undefined>;
+}
+
+/** DescribeSecret and not ListSecrets, whose answers may be five minutes old (AWS: 'ListSecrets'). */
+export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): SecretAges {
+  async function lookUp<T>(secretId: string, operation: string, send: () => Promise<T>): Promise<T | undefined> {
+    return outsideCall('secretsmanager', operation, async () => {
+      try {
+        return await send();
+      } catch (error) {
+        if (errorNameOf(error) === 'ResourceNotFoundException') return undefined;
+        throw toFailure(error, secretId, operation);
+      }
+    });
+  }
+
+  return {
+    async look(secretId) {
+      const found = await lookUp(secretId, 'DescribeSecret', () =>
+        client.send(new DescribeSecretCommand({ SecretId: secretId })),
+      );
+      if (!found) return undefined;
+      const labels = Object.values(found.VersionIdsToStages ?? {}).flat();
+      const changed = found.LastChangedDate ?? found.CreatedDate;
+      return { changedAt: changed?.getTime() ?? 0, wasRotated: labels.includes('AWSPREVIOUS') };
+    },
+
+    async currentSince(secretId) {
+      let NextToken: string | undefined;
+      do {
+        const token = NextToken;
+        const page = await lookUp(secretId, 'ListSecretVersionIds', () =>
+          client.send(new ListSecretVersionIdsCommand({ SecretId: secretId, NextToken: token })),
+        );
+        const current = page?.Versions?.find(({ VersionStages }) => VersionStages?.includes('AWSCURRENT'));
+        if (current) return current.CreatedDate?.getTime();
+        NextToken = page?.NextToken;
+      } while (NextToken);
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ApplicationFailure,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
+import type { FleetInput, FleetReport, FleetStatus } from '../rotation/fleet';
+import { FLEET_WORKFLOW, fleetWorkflowId, SEARCH_ATTRIBUTES } from '../rotation/names';
+import type { AbortRequest, RequestAccepted } from '../rotation/types';
+import { noWorker, OperatorError } from './errors';
+import { ExitCode } from './exit-codes';
+import { FleetDetached, FleetNotRunning, FleetRefused, FleetRunsAlready } from './fleet-errors';
+import type { FollowOptions } from './follow';
+import { Stopped, unlessStopped } from './follow';
+import { rotationFailed } from './rotation-outcome';
+import { isUnanswered } from './temporal-failures';
+
+const POLL_MS = 500;
+const QUERY_TIMEOUT_MS = 5_000;
+const UPDATE_TIMEOUT_MS = 10_000;
+/** Before everything else; see the priorities of the rotations themselves. */
+const EMERGENCY_PRIORITY = { priorityKey: 1 };
+
+const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
+
+/** One run of `rotateEnvironment`. */
+export interface FleetRun {
+  environment: string;
+  workflowId: string;
+  runId: string;
+  /** What it was found to be doing, when it ran already and nothing was started. */
+  joined?: FleetStatus;
+}
+
+/** Starts, watches and stops the rotation of whole environments. */
+export class FleetClient {
+  constructor(
+    private readonly client: Client,
+    readonly taskQueue: string,
+  ) {}
+
+  /**
+   * Starts the rotation of an environment, or joins the one that runs when it was asked for the same.
+   *
+   * @throws FleetRunsAlready when one runs that does something else; nothing is started then.
+   */
+  async start(input: FleetInput): Promise<FleetRun> {
+    const { environment, requestedBy, reason } = input;
+    const workflowId = fleetWorkflowId(environment);
+    try {
+      const handle = await this.client.workflow.start(FLEET_WORKFLOW, {
+        workflowId,
+        taskQueue: this.taskQueue,
+        args: [input],
+        workflowIdConflictPolicy: 'FAIL',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        staticSummary: `${input.dryRun ? 'Plan the rotation of' : 'Rotate'} the environment ${environment}`,
+        ...(requestedBy && { staticDetails: `Started by ${requestedBy}${reason ? ` (${reason})` : ''}` }),
+        ...(input.emergency && { priority: EMERGENCY_PRIORITY }),
+        typedSearchAttributes: new TypedSearchAttributes([
+          { key: keyword(SEARCH_ATTRIBUTES.environment), value: environment },
+          { key: keyword(SEARCH_ATTRIBUTES.phase), value: 'planning' },
+        ]),
+      });
+      return { environment, workflowId, runId: handle.firstExecutionRunId };
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const { runId } = await this.client.workflow.getHandle(workflowId).describe();
+      const joined = await this.status(environment).catch(() => undefined);
+      if (!joined || !asksForTheSame(input, joined)) throw new FleetRunsAlready(environment, joined);
+      return { environment, workflowId, runId, joined };
+    }
+  }
+
+  /** How the environment's fleet stands. */
+  async status(environment: string): Promise<FleetStatus> {
+    const handle = this.client.workflow.getHandle(fleetWorkflowId(environment));
+    return this.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<FleetStatus>('status'));
+  }
+
+  /**
+   * Waits for the report.
+   *
+   * @param onStatus is called with every status that could be read while it runs.
+   * @throws FleetDetached when `options.signal` was aborted, FleetRefused when it could not begin.
+   */
+  async follow(
+    run: FleetRun,
+    onStatus: ((status: FleetStatus) => void) | undefined,
+    { signal, onUnanswered }: FollowOptions = {},
+  ): Promise<FleetReport> {
+    const ended = new AbortController();
+    const stop = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+    const poll = async (report: (status: FleetStatus) => void) => {
+      while (!stop.aborted) {
+        try {
+          report(await unlessStopped(this.status(run.environment), stop));
+        } catch (error) {
+          if (isUnanswered(error)) onUnanswered?.();
+        }
+        await sleep(POLL_MS, undefined, { signal: stop }).catch(() => undefined);
+      }
+    };
+    const polling = onStatus ? poll(onStatus) : Promise.resolve();
+    try {
+      // By its run: it goes on in further runs, and another fleet may come after it.
+      const handle = this.client.workflow.getHandle(run.workflowId, run.runId);
+      return await unlessStopped(handle.result() as Promise<FleetReport>, signal);
+    } catch (error) {
+      if (error instanceof Stopped) throw new FleetDetached(run);
+      if (!(error instanceof WorkflowFailedError)) throw error;
+      const { type, message, details } = rotationFailed(run.environment, error.cause);
+      throw new FleetRefused(type, error.cause instanceof ApplicationFailure ? error.cause.message : message, details);
+    } finally {
+      ended.abort();
+      await polling;
+    }
+  }
+
+  /** Has no further rotation started. @throws FleetNotRunning */
+  async abort(environment: string, request: AbortRequest): Promise<RequestAccepted> {
+    const handle = this.client.workflow.getHandle(fleetWorkflowId(environment));
+    try {
+      return await this.client.withDeadline(Date.now() + UPDATE_TIMEOUT_MS, () =>
+        handle.executeUpdate<RequestAccepted, [AbortRequest]>('abort', { args: [request] }),
+      );
+    } catch (error) {
+      if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+        const { type, message } = error.cause;
+        throw new OperatorError(type ?? 'Refused', `${environment} was not stopped: ${message}`, ExitCode.Refused);
+      }
+      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) {
+        throw new OperatorError(
+          'RequestUnanswered',
+          `The request to stop rotating ${environment} is not answered: ${noWorker(this.taskQueue)} It may still take effect when one polls.`,
+          ExitCode.Failed,
+        );
+      }
+      if (error instanceof WorkflowNotFoundError) throw new FleetNotRunning(environment);
+      throw error;
+    }
+  }
+}
+
+function asksForTheSame({ types = ['all'], due, dryRun, emergency }: FleetInput, running: FleetStatus): boolean {
+  return (
+    [...types].sort().join() === [...running.types].sort().join() &&
+    (due === true) === running.due &&
+    (dryRun === true) === running.dryRun &&
+    (emergency === true) === running.emergency
+  );
+}

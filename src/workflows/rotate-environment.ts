@@ -1,0 +1,70 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  ChildWorkflowFailure,
+  ParentClosePolicy,
+  continueAsNew,
+  isCancellation,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { Cause } from '../rotation/errors';
+import type { FleetInput, FleetReport } from '../rotation/fleet';
+import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
+import { admitFleet, fleetRefused } from './fleet/admission';
+import { Fleet, uninterrupted } from './fleet/fleet';
+import type { FleetProgress } from './fleet/progress';
+import { alreadyRuns } from './fleet/rotation';
+import { refuse } from './saga/failures';
+
+/**
+ * Rotates the secrets of an environment, each in a workflow of its own, and reports what became of each. It runs under the workflow ID
+ * `fleet/{environment}`, which keeps two from meeting; under any other ID, such as a schedule's, it starts itself under that one.
+ *
+ * @param progress what an earlier run of this workflow has come to; only a continued one is given it.
+ * @throws RotationRefused when it could not begin; nothing was started then. That single rotations fail is in the report.
+ */
+export async function rotateEnvironment(input: FleetInput, progress?: FleetProgress): Promise<FleetReport> {
+  admitFleet(input);
+  const { workflowId, continuedFromExecutionRunId } = workflowInfo();
+  if (workflowId !== fleetWorkflowId(input.environment)) return underItsOwnId(input);
+  const known = continuedFromExecutionRunId === undefined ? undefined : progress;
+  const fleet = new Fleet(input, known);
+  // A cancellation is an abort: it starts no more, and the report is written.
+  CancellationScope.current().cancelRequested.catch(() => fleet.abort({ reason: 'the workflow was cancelled' }));
+  const report = await uninterrupted(async () => {
+    if (!known) {
+      try {
+        await fleet.survey();
+      } catch (error) {
+        throw fleetRefused(input.environment, error);
+      }
+    }
+    return fleet.run(() => workflowInfo().continueAsNewSuggested);
+  });
+  return report ?? continueAsNew<typeof rotateEnvironment>(input, fleet.progress);
+}
+
+async function underItsOwnId(input: FleetInput): Promise<FleetReport> {
+  const { environment } = input;
+  const workflowId = fleetWorkflowId(environment);
+  try {
+    const fleet = await startChild<typeof rotateEnvironment>(FLEET_WORKFLOW, {
+      workflowId,
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+      staticSummary: `Rotate the environment ${environment}`,
+    });
+    return await fleet.result();
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    if (alreadyRuns(error)) {
+      const message = `${workflowId} runs already. Follow it with keyturn rotate ${environment} --all, or stop it with keyturn abort ${environment} --all.`;
+      throw fleetRefused(environment, refuse(Cause.AlreadyRunning, message));
+    }
+    if (error instanceof ChildWorkflowFailure && error.cause instanceof ApplicationFailure) throw error.cause;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+import type { FleetReport, FleetStatus } from '../src/rotation/fleet';
+import { startDevServer } from './lab/temporal';
+import type { Temporal } from './lab/temporal';
+import { fleetOf, outcomesOf } from './testbed/fleets';
+import { openTestbed } from './testbed/testbed';
+import type { Testbed } from './testbed/testbed';
+import { until } from './testbed/until';
+
+let server: Temporal;
+let bed: Testbed;
+const shared = process.env['TEMPORAL_ADDRESS'];
+
+/** A server that finds a history long after 60 events and not after 4,096, which would take hundreds of secrets. */
+beforeAll(async () => {
+  server = await startDevServer(() => undefined, ['limit.historyCount.suggestContinueAsNew=60']);
+  process.env['TEMPORAL_ADDRESS'] = server.address;
+  bed = await openTestbed({ fleet: { concurrency: 4 } });
+  await bed.startWorker();
+});
+afterAll(async () => {
+  await bed.close();
+  process.env['TEMPORAL_ADDRESS'] = shared;
+  await server.stop();
+});
+
+const NAMES = Array.from({ length: 40 }, (_, n) => `secret-${String(n).padStart(2, '0')}`);
+const SLOW = 'secret-03';
+
+test('a long fleet goes on in further runs, with one report of all and the rotations that ran meanwhile', async () => {
+  await bed.declare(Object.fromEntries(NAMES.map((name) => [name, { type: 'app-secret' }])));
+  const point = { secretId: bed.secrets.idOf(SLOW), step: 'deliver', when: 'before' } as const;
+  const beforeOutcome = { ...point, step: 'recordOutcome' };
+  await bed.pauses.stopAt(beforeOutcome);
+  const fleet = fleetOf(bed);
+  const started = await fleet.start({ types: ['app-secrets'] });
+  await bed.pauses.reached(beforeOutcome);
+
+  // One stands still over several runs of the fleet: no run that started it hears of its end.
+  const later = await until('the fleet has gone on in another run, and only one is left', async () => {
+    const { runId } = await fleet.handle().describe();
+    const status = await fleet.status().catch(() => undefined);
+    return runId !== started.firstExecutionRunId && status?.waiting === 0 && status.running.length === 1 && status;
+  });
+  expect((later as FleetStatus).running).toMatchObject([{ secret: SLOW }]);
+  await bed.pauses.goOn(beforeOutcome);
+
+  const report = (await started.result()) as FleetReport;
+  const all = [...NAMES, 'unused'];
+  expect(outcomesOf(report)).toEqual(Object.fromEntries(all.map((name) => [name, 'rotated'])));
+  expect(report).toMatchObject({ total: all.length, succeeded: all.length, failed: 0 });
+  for (const name of all) expect(await bed.secrets.versionIds(name)).toHaveLength(1);
+  const runs = [];
+  for await (const { runId } of bed.client.workflow.list({ query: `WorkflowId = '${fleet.workflowId}'` }))
+    runs.push(runId);
+  expect(runs.length).toBeGreaterThanOrEqual(2);
+});
