@@ -1,4 +1,6 @@
 import { ECSClient } from '@aws-sdk/client-ecs';
+import { KMSClient } from '@aws-sdk/client-kms';
+import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Client } from '@temporalio/client';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
@@ -8,14 +10,18 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { createActivities } from './activities';
 import { createPostgresAuditLog } from './activities/audit/postgres-audit-log';
 import { createApiKeyProviders } from './activities/api-keys/providers';
+import { createBackupBucket } from './activities/backup/bucket';
+import { createBackupEnvelope } from './activities/backup/envelope';
 import { createActivityBoundary } from './activities/boundary/interceptor';
 import { createEcsServices } from './activities/delivery/ecs';
 import { createKubernetesClusters } from './activities/delivery/kubernetes/clusters';
+import { createSnsClients } from './activities/notify/sns';
 import { createPostgresServers } from './activities/postgres/server';
 import { createSecretAges } from './activities/secrets-manager/ages';
 import { createSecretStore } from './activities/secrets-manager/store';
 import { createCatalogSource } from './catalog';
-import { AWS_CLIENT_OPTIONS } from './runtime/aws-client-options';
+import { AWS_CLIENT_OPTIONS, s3ClientOptions } from './runtime/aws-client-options';
+import { NO_SINK, startCloudWatchMetrics } from './runtime/cloudwatch-metrics';
 import type { Environment, WorkerConfig } from './runtime/config';
 import { readWorkerConfig } from './runtime/config';
 import { connectWorker } from './runtime/connect-worker';
@@ -103,6 +109,14 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   // UpdateService has no token: repeated by the SDK, it would start a second deployment.
   const ecs = new ECSClient({ ...AWS_CLIENT_OPTIONS, maxAttempts: 1 });
   opened.push(() => ecs.destroy());
+  const sns = createSnsClients(AWS_CLIENT_OPTIONS);
+  opened.push(() => sns.close());
+  const cloudWatch = config.cloudWatchMetrics ? startCloudWatchMetrics(logger) : undefined;
+  opened.push(() => cloudWatch?.close());
+  const s3 = new S3Client(s3ClientOptions(process.env));
+  opened.push(() => s3.destroy());
+  const kms = new KMSClient(AWS_CLIENT_OPTIONS);
+  opened.push(() => kms.destroy());
   const secrets = createSecretStore(secretsManager);
   const audit = createPostgresAuditLog(config.auditDatabaseUrl);
   opened.push(() => audit.close());
@@ -122,7 +136,10 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
       apiKeys: createApiKeyProviders({ secrets, iam, sqs, stsOptions: AWS_CLIENT_OPTIONS }),
       kubernetes: createKubernetesClusters(),
       ecs: createEcsServices(ecs),
-      notifier: createLogNotifier(logger),
+      backupBucket: createBackupBucket(s3),
+      backupEnvelope: createBackupEnvelope(kms),
+      metrics: cloudWatch ?? NO_SINK,
+      notifiers: { sns, log: createLogNotifier(logger), env: process.env },
       rotations: new Client({ connection, namespace, dataConverter }).workflow,
     }),
     interceptors: { activity: [...activityInterceptors, createActivityBoundary({ audit })] },

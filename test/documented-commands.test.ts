@@ -5,6 +5,8 @@ import { rotationWorkflowId } from '../src/rotation/names';
 import type { RotationResult, RotationStatus } from '../src/rotation/types';
 import { startProcess } from './lab/processes';
 import { projectFile } from './lab/project';
+import { createBackupPlace } from './testbed/backups';
+import type { BackupPlace } from './testbed/backups';
 import { createApiKey } from './testbed/api-keys';
 import { startFakeKeyService } from './testbed/fake-key-service';
 import type { FakeKeyService } from './testbed/fake-key-service';
@@ -17,12 +19,14 @@ if (!TEMPORAL && process.env.CI === 'true') throw new Error('There is no Tempora
 const described = TEMPORAL ? describe : describe.skip;
 
 let bed: Testbed;
+let place: BackupPlace;
 let keyService: FakeKeyService;
 /** Holds `keyturn` and `temporal` under the names that the documents call them by. */
 let bin: string;
 
 beforeAll(async () => {
-  [bed, keyService] = await Promise.all([openTestbed(), startFakeKeyService()]);
+  place = await createBackupPlace();
+  [bed, keyService] = await Promise.all([openTestbed(place.policy), startFakeKeyService()]);
   bed.alsoSecret(() => keyService.everyValue());
   bin = await mkdtemp(join(tmpdir(), 'keyturn-bin-'));
   await symlink(TEMPORAL ?? '/nonexistent', join(bin, 'temporal'));
@@ -37,6 +41,7 @@ afterAll(async () => {
   await rm(bin, { recursive: true });
   await bed.close();
   await keyService.stop();
+  place.close();
 });
 
 const keyRotation = () => bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, 'api/payments'));
@@ -58,6 +63,7 @@ function asHere(command: string): string {
     .replaceAll('"environment":"dev"', `"environment":"${bed.environment}"`)
     .replaceAll(/\b(dev|production) --all\b/g, `${bed.environment} --all`)
     .replaceAll(/\bfleet\/dev\b/g, `fleet/${bed.environment}`)
+    .replaceAll(/\b(backup|restore) production\b/g, `$1 ${bed.environment}`)
     .replaceAll('my-run', `my-run-${bed.environment}`);
 }
 
@@ -262,10 +268,12 @@ described("what the operators' guide says to type (skipped where there is no Tem
     expect(indented.length + inline.length).toBeGreaterThan(8);
     await bed.rotate('database/orders');
     const [head] = /\d+:[0-9a-f]{64}/.exec(await succeeds('keyturn audit verify')) ?? [];
+    let backup = '';
     for (const command of [...indented, ...inline]) {
       const steers = command.includes('/api/payments');
       if (steers) await inGracePeriodAgain();
-      await succeeds(command.replace(/\d+:9f2c…/, head ?? ''));
+      const output = await succeeds(command.replace(/\d+:9f2c…/, head ?? '').replace('20300131T080000.000Z', backup));
+      backup = /\d{8}T\d{6}\.\d{3}Z/.exec(output)?.[0] ?? backup;
       if (steers && / abort |end-grace|name (abort|endGracePeriod)/.test(command)) await keyRotation().result();
     }
   });

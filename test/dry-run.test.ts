@@ -84,6 +84,7 @@ test('a dry run says what is skipped and what lies ahead in its status, and show
   expect(steps.map(({ name, state }) => [name, state])).toEqual([
     ['loadPlan', 'done'],
     ['inspectSecret', 'done'],
+    ['backUp', 'skipped'],
     ['settleLeftovers', 'skipped'],
     ['confirmCurrentLogin', 'done'],
     ['lookAtDependents', 'skipped'],
@@ -110,6 +111,7 @@ test('a dry run for an API key tells what is at the provider, and says of an eme
     ['findLeftovers', 'done'],
     ['confirmCurrentKey', 'done'],
     ['lookAtDependents', 'skipped'],
+    ['backUp', 'skipped'],
     ['settleLeftovers', 'skipped'],
     ['prepareSecondary', 'pending'],
     ['createKey', 'pending'],

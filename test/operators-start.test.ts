@@ -214,8 +214,10 @@ describe('the query status', () => {
       steps: [
         ['loadPlan', 'done'],
         ['inspectSecret', 'done'],
+        ['backUp', 'skipped'],
         ['settleLeftovers', 'skipped'],
         ['confirmCurrentLogin', 'done'],
+        ['lookAtDependents', 'skipped'],
         ['createCandidate', 'done'],
         ['setPassword', 'done'],
         ['loginWithCandidate', 'done'],
@@ -273,7 +275,9 @@ describe('the query status', () => {
     expect(steps.map(({ name, state, problem: why }) => [name, state, why])).toEqual([
       ['loadPlan', 'done', undefined],
       ['inspectSecret', 'done', undefined],
+      ['backUp', 'skipped', undefined],
       ['settleStaleCandidate', 'skipped', undefined],
+      ['lookAtDependents', 'skipped', undefined],
       // Its AWSPENDING stays, so that the next rotation finds what is left.
       ['createCandidate', 'done', undefined],
       ['promote', 'undone', undefined],
@@ -321,7 +325,9 @@ describe('the web UI', () => {
       '|---|---|---|---|',
       `| ✔ | read the plan of ${secretId} from the catalog | (time) |  |`,
       `| ✔ | look at the labels of ${secretId} | (time) |  |`,
+      `| – | back up ${secretId} |  |  |`,
       `| – | discard the candidate that a terminated rotation of ${secretId} left |  |  |`,
+      '| – | look whether the dependents can be given a new version |  |  |',
       `| ✔ | store a new version of ${secretId}, labelled AWSPENDING | (time) |  |`,
       `| ▶ | move AWSCURRENT of ${secretId} to the candidate | (time) |  |`,
       '| – | deliver to no dependents and see them healthy |  |  |',

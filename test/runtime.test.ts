@@ -55,6 +55,7 @@ describe('the configuration', () => {
       healthAddress: { host: '127.0.0.1', port: 9465 },
       metricsAddress: { host: '127.0.0.1', port: 9464 },
       maxCachedWorkflows: 250,
+      cloudWatchMetrics: false,
     });
   });
 

@@ -1,11 +1,33 @@
+import type { NotificationSettings } from '../rotation/notifications';
+import type { BackupPlan } from '../rotation/backup';
 import type { RotationPlan } from '../rotation/plan';
 import { Cause } from '../rotation/errors';
 import { failure } from './failures';
 import type { StepInput } from './step-input';
 
-/** Where plans come from. The catalog's own loader fits; its error classes are told apart by name. */
-export interface PlanSource {
-  load(): Promise<{ plan(environment: string, secret: string): RotationPlan }>;
+/** What the catalog says. Its own loader fits; its error classes are told apart by name. */
+export interface Catalog {
+  plan(environment: string, secret: string): RotationPlan;
+  /** Also of a secret that only serves as another one's administrator. */
+  restorePlan(environment: string, secret: string): RotationPlan;
+  /** `undefined` where the catalog says nothing of backups. */
+  backup(environment: string): EnvironmentBackup | undefined;
+  notifications(environment: string): NotificationSettings;
+}
+
+/** How an environment is backed up. */
+export interface EnvironmentBackup extends BackupPlan {
+  /** How long, in milliseconds. */
+  keepMs: number;
+  /** The names of all its secrets. */
+  secrets: string[];
+  /** Those of them that others need to be restored. */
+  administrators: string[];
+}
+
+/** Where plans, and what is said of backups and notifications, come from. */
+export interface CatalogSource {
+  load(): Promise<Catalog>;
 }
 
 export interface LoadPlanInput extends StepInput {
@@ -13,11 +35,16 @@ export interface LoadPlanInput extends StepInput {
   secret: string;
 }
 
-export function createCatalogActivities(catalog: PlanSource) {
+export function createCatalogActivities(catalog: CatalogSource) {
   return {
     /** What the catalog says now of a secret; the workflow keeps this answer to its end. */
     async loadPlan({ environment, secret }: LoadPlanInput): Promise<RotationPlan> {
       return readCatalog(async () => (await catalog.load()).plan(environment, secret));
+    },
+
+    /** The same for a secret that is restored. */
+    async loadRestorePlan({ environment, secret }: LoadPlanInput): Promise<RotationPlan> {
+      return readCatalog(async () => (await catalog.load()).restorePlan(environment, secret));
     },
   };
 }

@@ -2,16 +2,22 @@ import type { WorkflowClient } from '@temporalio/client';
 import { createApiKeyActivities } from './api-keys/activities';
 import type { ApiKeyProviders } from './api-keys/providers';
 import { createAuditActivities } from './audit/activities';
+import { createBackupActivities } from './backup/activities';
+import { createBackups } from './backup/backups';
+import type { BackupBucket } from './backup/bucket';
+import type { BackupEnvelope } from './backup/envelope';
+import { createRestoringActivities } from './backup/targets';
 import { createCatalogActivities } from './catalog';
-import type { PlanSource } from './catalog';
+import type { CatalogSource } from './catalog';
 import { createDeliveryActivities } from './delivery/activities';
 import type { EcsServices } from './delivery/ecs';
 import type { KubernetesClusters } from './delivery/kubernetes/clusters';
 import { createFleetRotationActivities } from './fleet/rotations';
 import { createSurveyActivities } from './fleet/survey';
 import type { FleetCatalog } from './fleet/survey';
-import { createNotifyActivities } from './notify';
-import type { Notifier } from './notify';
+import type { MetricSink } from './metrics';
+import { createNotifyActivities } from './notify/activities';
+import type { NotifierParts } from './notify/channels';
 import { createOutcomeActivities } from './outcome';
 import { createPostgresActivities } from './postgres/activities';
 import { createCredentials } from './postgres/credentials';
@@ -23,28 +29,36 @@ import type { SecretStore } from './secrets-manager/store';
 
 /** The outside systems. Tests hand in other endpoints here. */
 export interface ActivityDependencies {
-  catalog: PlanSource & { load(): Promise<FleetCatalog> };
+  catalog: CatalogSource & { load(): Promise<FleetCatalog> };
   secrets: SecretStore;
   ages: SecretAges;
   postgres: PostgresServers;
   apiKeys: ApiKeyProviders;
   kubernetes: KubernetesClusters;
   ecs: EcsServices;
-  notifier: Notifier;
+  backupBucket: BackupBucket;
+  backupEnvelope: BackupEnvelope;
+  notifiers: Omit<NotifierParts, 'secrets'>;
+  metrics: MetricSink;
   rotations: Pick<WorkflowClient, 'getHandle'>;
 }
 
 export function createActivities(dependencies: ActivityDependencies) {
-  const { catalog, secrets, ages, postgres, apiKeys, kubernetes, ecs, notifier, rotations } = dependencies;
+  const { catalog, secrets, ages, postgres, apiKeys, kubernetes, ecs, notifiers, metrics, rotations } = dependencies;
+  const { backupBucket: bucket, backupEnvelope } = dependencies;
+  const credentials = createCredentials(secrets);
+  const backups = createBackups(secrets, bucket, backupEnvelope);
   return {
     ...createApiKeyActivities(secrets, apiKeys),
     ...createAuditActivities(),
+    ...createBackupActivities({ catalog, secrets, backups, bucket, postgres, credentials }),
     ...createCatalogActivities(catalog),
     ...createDeliveryActivities({ secrets, kubernetes, ecs }),
     ...createFleetRotationActivities(rotations),
-    ...createNotifyActivities(notifier),
-    ...createOutcomeActivities(),
-    ...createPostgresActivities(postgres, createCredentials(secrets)),
+    ...createNotifyActivities(catalog, { ...notifiers, secrets }),
+    ...createOutcomeActivities(metrics),
+    ...createPostgresActivities(postgres, credentials),
+    ...createRestoringActivities({ backups, postgres, credentials, apiKeys }),
     ...createRotationActivities(rotations),
     ...createSecretsManagerActivities(secrets),
     ...createSurveyActivities({ catalog, secrets, ages }),

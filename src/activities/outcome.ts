@@ -1,6 +1,8 @@
-import { metricMeter } from '@temporalio/activity';
 import type { RotationStatus } from '../rotation/types';
 import type { SecretType } from '../rotation/names';
+import { parseSecretId } from '../rotation/names';
+import type { MetricSink } from './metrics';
+import { measureRotation } from './metrics';
 import type { StepInput } from './step-input';
 
 export interface RecordOutcomeInput extends StepInput {
@@ -16,15 +18,12 @@ export interface RecordOutcomeInput extends StepInput {
   cause?: string;
 }
 
-export function createOutcomeActivities() {
+export function createOutcomeActivities(metrics: MetricSink) {
   return {
     /** Counts a finished rotation. Its audit record is the one that every activity has. */
-    async recordOutcome({ environment, type, outcome, durationMs }: RecordOutcomeInput): Promise<void> {
-      const meter = metricMeter.withTags({ environment, type: type ?? 'unknown', outcome });
-      meter.createCounter('keyturn_rotations', undefined, 'Rotations that ended').add(1);
-      meter
-        .createHistogram('keyturn_rotation_duration', 'float', 's', 'From start to end of a rotation')
-        .record(durationMs / 1_000);
+    async recordOutcome({ secretId, environment, type, outcome, durationMs }: RecordOutcomeInput): Promise<void> {
+      const secret = parseSecretId(secretId)?.secret ?? secretId;
+      measureRotation({ environment, secret, type, outcome, durationMs }, metrics);
     },
   };
 }

@@ -1,15 +1,18 @@
 import { secretIdOf, type SecretType } from '../rotation/names';
+import type { NotificationSettings } from '../rotation/notifications';
 import type { RotationPlan } from '../rotation/plan';
 import type { FleetPolicy } from '../rotation/fleet';
+import { administratorPlan, administrators, environmentBackupOf, type EnvironmentBackup } from './backups';
 import { environmentPolicy, secretPolicy, type EnvironmentPolicy } from './defaults';
 import { readDocument } from './document';
 import { fleetPolicyOf } from './fleet-policy';
 import { explainIssue, problemsOf } from './explain';
+import { notificationsOf } from './notifications';
 import { planOf } from './plans';
 import { CatalogError, quoted, type CatalogProblem } from './problems';
 import { brokenRules } from './rules';
 import { secretSchedule, type SecretSchedule } from './schedules';
-import { catalogSchema, type EnvironmentData, type ReviewInterval, type SecretData } from './schema';
+import { catalogSchema, type CatalogData, type EnvironmentData, type ReviewInterval, type SecretData } from './schema';
 import { didYouMean } from './similar-names';
 
 /** A declared secret, as lists show it. */
@@ -52,6 +55,20 @@ export interface Catalog {
    * @throws UnknownSecretError when there is no such environment.
    */
   fleetPolicy(environment: string): FleetPolicy;
+  /** Who is told of what in an environment; one that the catalog does not declare has the routes that are for all. */
+  notifications(environment: string): NotificationSettings;
+  /**
+   * What restoring the secret needs to know: the same, and also for a secret that only serves others as their administrator's.
+   *
+   * @throws UnknownSecretError when the catalog does not name it.
+   */
+  restorePlan(environment: string, secret: string): RotationPlan;
+  /**
+   * How an environment is backed up; `undefined` where the catalog says nothing of that.
+   *
+   * @throws UnknownSecretError when there is no such environment.
+   */
+  backup(environment: string): EnvironmentBackup | undefined;
 }
 
 /** Thrown when an environment or a secret is asked for that the catalog does not declare; its message names similar ones. */
@@ -73,7 +90,7 @@ export function parseCatalog(path: string, text: string, consequence?: string): 
   if (!parsed.success) throw refuse(problemsOf(parsed.error.issues, read.document));
   const broken = brokenRules(parsed.data, read.document);
   if (broken.length > 0) throw refuse(broken);
-  return new ParsedCatalog(path, new Map(Object.entries(parsed.data.environments)));
+  return new ParsedCatalog(path, new Map(Object.entries(parsed.data.environments)), parsed.data.notifications);
 }
 
 /** As they stand in the file, without those that a syntax error caused twice at the same place. */
@@ -86,6 +103,7 @@ class ParsedCatalog implements Catalog {
   constructor(
     readonly path: string,
     private readonly declared: ReadonlyMap<string, EnvironmentData>,
+    private readonly told: CatalogData['notifications'],
   ) {}
 
   environments(): EnvironmentPolicy[] {
@@ -122,11 +140,31 @@ class ParsedCatalog implements Catalog {
         `${this.path} declares no secret ${quoted(secret)} in the environment ${environment}${hint(secret, declared.keys())}`,
       );
     }
-    return planOf(this.path, environment, data, secret, written);
+    const { routes } = this.notifications(environment);
+    return {
+      ...planOf(this.path, environment, data, secret, written),
+      ...(routes.length > 0 && { notifications: routes }),
+    };
+  }
+
+  notifications(environment: string): NotificationSettings {
+    return notificationsOf(this.told, environment);
   }
 
   fleetPolicy(environment: string): FleetPolicy {
     return fleetPolicyOf(this.environment(environment));
+  }
+
+  restorePlan(environment: string, secret: string): RotationPlan {
+    const data = this.environment(environment);
+    const served = Object.hasOwn(data.secrets, secret) ? undefined : administrators(data).get(secret);
+    return served === undefined
+      ? this.plan(environment, secret)
+      : administratorPlan(secret, this.plan(environment, served));
+  }
+
+  backup(environment: string): EnvironmentBackup | undefined {
+    return environmentBackupOf(this.environment(environment));
   }
 
   private environment(environment: string): EnvironmentData {

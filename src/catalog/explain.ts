@@ -12,6 +12,7 @@ const EXPECTED: Record<string, string> = {
   string: 'text',
   number: 'a number',
   int: 'a whole number',
+  boolean: 'true or false',
 };
 
 /** Says what an issue means to whoever wrote the catalog; handed to zod for all issues that no schema explains itself. */
@@ -64,7 +65,7 @@ function isOfAnotherShape({ code, input }: Pick<z.core.$ZodIssue, 'code' | 'inpu
 function explainUnknownKey(path: readonly PropertyKey[], key: string, root: unknown): string {
   const mapping = path.reduce((value, part) => (value as Record<PropertyKey, unknown>)[part], root);
   const { of, keys } = knownKeysAt(path, mapping);
-  if (path.length === 4 && SECRET_KEYS.has(key)) return explainMisplacedKey(key, of);
+  if (path[0] === 'environments' && path.length === 4 && SECRET_KEYS.has(key)) return explainMisplacedKey(key, of);
   return `is no key of ${of}${didYouMean(key, keys, 1) || `; its keys are ${keys.join(', ')}`}`;
 }
 

@@ -3,6 +3,7 @@ import { secretIdOf } from '../rotation/names';
 import { APP_SECRET_POLICY, classesOf, DATABASE_POLICY, type PasswordPolicy } from '../rotation/password-policy';
 import type { RotationPlan } from '../rotation/plan';
 import { apiKeyPlanOf } from './api-key-plan';
+import { backupPlanOf } from './backups';
 import { secretPolicy } from './defaults';
 import { deliveryOf, dependentsOf } from './dependents';
 import type { EnvironmentData, SecretData } from './schema';
@@ -38,6 +39,7 @@ export function planOf(
     password: passwordPolicyOf(secret),
     dependents: dependentsOf(environment, environmentData.services, secret.dependents),
     ...(secret.delivery !== undefined && { delivery: deliveryOf(secret.delivery) }),
+    ...(environmentData.backup?.beforeRotation === true && { backup: backupPlanOf(environmentData) }),
     timeouts: { stepMs: policy.stepTimeoutMs, rollbackMs: policy.rollbackTimeoutMs },
   };
   if (secret.type === 'app-secret') {

@@ -4,6 +4,7 @@ import { checkAccounts, checkApiKey, checkSecondaries } from './api-key-rules';
 import { secretPolicy } from './defaults';
 import { checkDependents } from './dependent-rules';
 import type { CatalogDocument } from './document';
+import { checkNotifications } from './notification-rules';
 import { passwordPolicyOf } from './plans';
 import type { CatalogProblem, Report } from './problems';
 import { checkEnvironmentSchedules, checkSchedule } from './schedule-rules';
@@ -38,6 +39,7 @@ export function brokenRules(catalog: CatalogData, document: CatalogDocument): Ca
     checkSecondaries(environment, environmentData, reportBelow('environments', environment, 'secrets'));
   }
   checkAccounts(catalog, reportBelow());
+  checkNotifications(catalog, reportBelow('notifications'));
   return problems;
 }
 

@@ -2,11 +2,19 @@ import { z } from 'zod';
 import { SECRET_TYPES } from '../rotation/names';
 import { duration, environmentName, secretName } from './values';
 import { apiKey } from './schema/api-key';
+import { backup } from './schema/backup';
 import { chooseOne } from './schema/choice';
 import { appSecret, database } from './schema/generated';
-import { knownKeysOfSchedules, knownKeysOfSecret, knownKeysOfService, type KnownKeys } from './schema/known-keys';
+import {
+  knownKeysOfBackup,
+  knownKeysOfSchedules,
+  knownKeysOfSecret,
+  knownKeysOfService,
+  type KnownKeys,
+} from './schema/known-keys';
 import { fleet } from './schema/fleet';
 import { services } from './schema/kubernetes';
+import { knownKeysOfNotifications, notifications } from './schema/notifications';
 import { policyKeys } from './schema/policy';
 import { schedules } from './schema/schedule';
 
@@ -23,6 +31,7 @@ const environment = z.strictObject({
     true,
   ).optional(),
   fleet: fleet.optional(),
+  backup: backup.optional(),
   services: services.default({}),
   secrets: z.record(secretName, secret).describe('The secrets of this environment, by their names'),
 });
@@ -30,6 +39,7 @@ const environment = z.strictObject({
 /** The catalog file. What is parsed has its durations in milliseconds and its alphabets expanded. */
 export const catalogSchema = z.strictObject({
   environments: z.record(environmentName, environment).describe('The environments, by their names'),
+  notifications: notifications.optional().describe('Who is told of what'),
 });
 
 /** The catalog as parsed: durations in milliseconds, alphabets expanded, bodies of requests as JSON text. */
@@ -45,9 +55,11 @@ export type { ReviewInterval } from './schema/policy';
 /** What a mapping is and which keys it may have, by its path in the catalog. */
 export function knownKeysAt(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
   if (path.length === 0) return { of: 'the catalog', keys: Object.keys(catalogSchema.shape) };
+  if (path[0] === 'notifications') return knownKeysOfNotifications(path, mapping);
   if (path.length === 2) return { of: 'an environment', keys: Object.keys(environment.shape) };
   if (path[2] === 'schedules') return knownKeysOfSchedules(path.slice(3));
   if (path[2] === 'fleet') return { of: 'the fleet', keys: Object.keys(fleet.shape) };
+  if (path[2] === 'backup') return knownKeysOfBackup();
   if (path[2] === 'services') return knownKeysOfService();
   return knownKeysOfSecret(path.slice(3), mapping);
 }

@@ -3,12 +3,14 @@ import { Command, CommanderError } from 'commander';
 import { registerAbort } from './commands/abort';
 import { registerApply } from './commands/apply';
 import { registerAudit } from './commands/audit';
+import { registerBackup } from './commands/backup';
 import { registerDoctor } from './commands/doctor';
 import { registerEndGrace } from './commands/end-grace';
 import { registerExtend } from './commands/extend';
 import { registerPhaseIn } from './commands/phase-in';
 import { registerPlan } from './commands/plan';
 import type { Run } from './commands/registration';
+import { registerRestore } from './commands/restore';
 import { registerRollback } from './commands/rollback';
 import { registerRotate } from './commands/rotate';
 import { registerStatus } from './commands/status';
@@ -36,6 +38,8 @@ const COMMANDS = [
   registerRollback,
   registerPlan,
   registerApply,
+  registerBackup,
+  registerRestore,
   registerDoctor,
   registerAudit,
   registerWorker,

@@ -15,6 +15,10 @@ function headline(secretId: string, { outcome, versions, steps, reason }: Rotati
   switch (outcome) {
     case 'rotated':
       return `${secretId}: AWSCURRENT is now version ${current}${versions.previous ? ` (was ${versions.previous})` : ''}.`;
+    case 'restored':
+      return `${secretId}: AWSCURRENT is now version ${current}, which holds what the backup holds.`;
+    case 'delivered':
+      return `${secretId}: its dependents have version ${current}.`;
     case 'unchanged':
       return `${secretId} is as it was: AWSCURRENT is version ${current}.`;
     case 'aborted':

@@ -15,6 +15,15 @@ export const RotationFailure = {
   RotationRefused: 'RotationRefused',
 } as const;
 
+/** How a backup or a restore of an environment fails. Details: {@link RefusedDetails}. */
+export const BackupFailure = {
+  /** No backup was stored. */
+  BackupFailed: 'BackupFailed',
+  /** Nothing was changed. */
+  RestoreRefused: 'RestoreRefused',
+} as const;
+export type BackupFailure = (typeof BackupFailure)[keyof typeof BackupFailure];
+
 /** Why a step failed. */
 export const Cause = {
   WrongWorkflowId: 'WrongWorkflowId',
@@ -59,11 +68,29 @@ export const Cause = {
   KeyNotOurs: 'KeyNotOurs',
   /** The old key is still in use at the end of the longest grace period. */
   KeyStillUsed: 'KeyStillUsed',
+  /** The catalog does not say where this environment's backups go. */
+  BackupNotConfigured: 'BackupNotConfigured',
+  /** The bucket does not keep what is overwritten or deleted, or does not encrypt with KMS. */
+  BackupBucketUnsafe: 'BackupBucketUnsafe',
+  /** There is no such backup, or it does not hold the secret. */
+  BackupMissing: 'BackupMissing',
+  /** The backup is of another environment. */
+  BackupForeign: 'BackupForeign',
+  /** The backup's encryption context is not one that Keyturn made, or says another time than the object's name. */
+  BackupContextWrong: 'BackupContextWrong',
+  /** The backup is under another KMS key, or that key does not decrypt it. */
+  BackupWrongKey: 'BackupWrongKey',
+  /** The object ends before the backup does. */
+  BackupTruncated: 'BackupTruncated',
+  /** The object is not what was stored. */
+  BackupDamaged: 'BackupDamaged',
   /** The target system or Secrets Manager cannot be reached; proves nothing about a credential. */
   TargetUnavailable: 'TargetUnavailable',
   /** It was reached, and something of this secret's own (a lock, a connection limit) is in the way. */
   TargetBusy: 'TargetBusy',
   Throttled: 'Throttled',
+  /** A notification channel says no, or what it needs is missing on the worker. */
+  ChannelRefused: 'ChannelRefused',
   /** The audit log cannot be written: rotations wait. */
   AuditUnavailable: 'AuditUnavailable',
   Unexpected: 'Unexpected',

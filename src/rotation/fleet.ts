@@ -217,6 +217,8 @@ export function shortened(text: string): string {
 
 const GROUP: Record<FleetOutcome, 'succeeded' | 'failed' | 'skipped' | 'notStarted'> = {
   rotated: 'succeeded',
+  restored: 'succeeded',
+  delivered: 'succeeded',
   unchanged: 'succeeded',
   'dry-run': 'succeeded',
   'in-grace-period': 'succeeded',

@@ -1,4 +1,6 @@
+import type { BackupPlan } from './backup';
 import type { DeliveryPlan, Dependent } from './dependents';
+import type { NotificationRoute } from './notifications';
 import type { PasswordPolicy } from './password-policy';
 
 /** How a PostgreSQL session is protected; libpq's words (PostgreSQL manual, chapter 'SSL Support') without those that may drop TLS silently. */
@@ -17,6 +19,10 @@ interface PlanBase {
   dependents: Dependent[];
   /** All at once, ten restarts at a time, when absent. */
   delivery?: DeliveryPlan;
+  /** Which channels are told of what; when absent, the worker's log alone of what happens in a grace period. */
+  notifications?: NotificationRoute[];
+  /** Where the secret is backed up before it is changed; not at all when absent. */
+  backup?: BackupPlan;
   timeouts: {
     /** How long one step is retried before the rotation is rolled back, in milliseconds. */
     stepMs: number;

@@ -35,7 +35,7 @@ export interface StepStatus {
   endedAt?: string;
 }
 
-export type Outcome = 'rotated' | 'unchanged' | 'aborted' | 'dry-run';
+export type Outcome = 'rotated' | 'restored' | 'delivered' | 'unchanged' | 'aborted' | 'dry-run';
 
 /** The answer to the query `status`. */
 export interface RotationStatus {
@@ -151,4 +151,6 @@ export interface SecretInspection {
   /** The KMS key that encrypts it; the account's own for Secrets Manager when absent. */
   kmsKeyId?: string;
   labels: StagingLabels;
+  /** It will be deleted unless it is taken back; only a restore works with such a secret. */
+  scheduledForDeletion?: boolean;
 }

@@ -13,3 +13,16 @@ export const AWS_CLIENT_OPTIONS = {
     throwOnRequestTimeout: true,
   },
 };
+
+/**
+ * The same for S3, where one object may take longer than other answers. Local endpoints know no host names for buckets.
+ *
+ * @param env names such an endpoint as `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3`.
+ */
+export function s3ClientOptions(env: NodeJS.ProcessEnv) {
+  return {
+    ...AWS_CLIENT_OPTIONS,
+    requestHandler: { ...AWS_CLIENT_OPTIONS.requestHandler, requestTimeout: 60_000 },
+    forcePathStyle: Boolean(env['AWS_ENDPOINT_URL'] ?? env['AWS_ENDPOINT_URL_S3']),
+  };
+}

@@ -34,6 +34,8 @@ export interface WorkerConfig extends Config {
   metricsAddress: ListenAddress;
   /** How many rotations the worker keeps in memory, at about 1 MB each. */
   maxCachedWorkflows: number;
+  /** Whether metrics go to CloudWatch as well. */
+  cloudWatchMetrics: boolean;
   /** Turns worker versioning on. */
   deployment?: { name: string; buildId: string };
 }
@@ -76,6 +78,7 @@ export async function readWorkerConfig(env: Environment): Promise<WorkerConfig> 
   const healthAddress = readAddress(env, 'KEYTURN_HEALTH_ADDRESS', '127.0.0.1:9465', problems);
   const metricsAddress = readAddress(env, 'KEYTURN_METRICS_ADDRESS', '127.0.0.1:9464', problems);
   const maxCachedWorkflows = readCount(env, 'KEYTURN_MAX_CACHED_WORKFLOWS', 250, problems);
+  const cloudWatchMetrics = readFlag(env, 'KEYTURN_CLOUDWATCH_METRICS', problems);
   const deployment = readDeployment(env, problems);
   if (shared.auditDatabaseUrl === undefined && !value(env, 'KEYTURN_AUDIT_DATABASE_URL')) {
     problems.push(`KEYTURN_AUDIT_DATABASE_URL is not set; expected ${AUDIT_URL_SHAPE}`);
@@ -89,6 +92,7 @@ export async function readWorkerConfig(env: Environment): Promise<WorkerConfig> 
     healthAddress,
     metricsAddress,
     maxCachedWorkflows,
+    cloudWatchMetrics,
     ...(deployment && { deployment }),
   };
 }
@@ -162,6 +166,12 @@ function readCount(env: Environment, name: string, standard: number, problems: s
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   problems.push(`${name} is '${text}'; expected a whole number from 1 to 999999, such as ${standard}`);
   return standard;
+}
+
+function readFlag(env: Environment, name: string, problems: string[]): boolean {
+  const text = value(env, name)?.toLowerCase() ?? 'false';
+  if (text !== 'true' && text !== 'false') problems.push(`${name} is '${text}'; expected true or false`);
+  return text === 'true';
 }
 
 function readDeployment(env: Environment, problems: string[]): WorkerConfig['deployment'] {

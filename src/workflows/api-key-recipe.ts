@@ -3,6 +3,7 @@ import type { ApiKeyPlan } from '../rotation/plan';
 import { announceTo, gracePeriod } from './api-key-grace';
 import { aboutKey, oldExpiry, usesOldKey } from './api-key-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
+import { backUp } from './back-up';
 import { deliver, lookAtDependents } from './deliver';
 import { discardCandidate, promote } from './secret-steps';
 import { waitForQuiet } from './api-key-usage';
@@ -195,6 +196,7 @@ export const apiKeyRecipe: Recipe<ApiKeyPlan> = [
   findLeftovers,
   confirmCurrentKey,
   lookAtDependents,
+  backUp,
   settleLeftovers,
   prepareSecondary,
   createKey,

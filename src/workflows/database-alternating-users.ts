@@ -12,6 +12,7 @@ import {
 } from './database-steps';
 import { causeOf } from './saga/failures';
 import type { Recipe, RotationContext, Step } from './saga/step';
+import { backUp } from './back-up';
 import { deliver, lookAtDependents } from './deliver';
 import { createCandidate, currentOf, promote } from './secret-steps';
 
@@ -133,6 +134,7 @@ const endOldSessions: Step<DatabasePlan> = {
 
 /** Two logins of one group role take turns, so that at no moment is there none that works. */
 export const alternatingUsersRecipe: Recipe<DatabasePlan> = [
+  backUp,
   settleLeftovers,
   confirmCurrentLogin,
   lookAtDependents,

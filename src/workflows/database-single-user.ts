@@ -8,6 +8,7 @@ import {
   verifyAsApplication,
 } from './database-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
+import { backUp } from './back-up';
 import { deliver, lookAtDependents } from './deliver';
 import { createCandidate, currentOf, promote } from './secret-steps';
 
@@ -35,6 +36,7 @@ const setPassword: Step<DatabasePlan> = {
 
 /** One login whose password is changed in place. Between setPassword and promote, AWSCURRENT does not open the database. */
 export const singleUserRecipe: Recipe<DatabasePlan> = [
+  backUp,
   settleLeftovers,
   confirmCurrentLogin,
   lookAtDependents,

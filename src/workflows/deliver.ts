@@ -10,11 +10,10 @@ const isGiven = ({ kind }: Dependent) => kind !== 'http';
 /** A workload that is missing would only be found after the secret had changed. */
 export const lookAtDependents: Step<RotationPlan> = {
   name: 'lookAtDependents',
-  summary: ({ plan }) =>
-    `see that ${plan.dependents
-      .filter(isGiven)
-      .map(({ name }) => name)
-      .join(', ')} can be given a new version`,
+  summary: ({ plan }) => {
+    const names = plan.dependents.filter(isGiven).map(({ name }) => name);
+    return `look whether ${names.join(', ') || 'the dependents'} can be given a new version`;
+  },
   when: ({ plan }) => plan.dependents.some(isGiven),
   onlyLooks: true,
   run: ({ plan }, { read }) => read.lookAtDependents({ dependents: plan.dependents.filter(isGiven) }),

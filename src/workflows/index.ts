@@ -1,4 +1,9 @@
 /** The workflow types that the worker registers. */
+export { notifyPeople } from './notify-people';
+export { backupSecrets } from './backup-secrets';
+export { deliverSecret } from './deliver-secret';
+export { restoreSecret } from './restore-secret';
+export { restoreSecrets } from './restore-secrets';
 export { rollbackSecret } from './rollback-secret';
 export { rotate } from './rotate';
 export { rotateApiKey } from './rotate-api-key';

@@ -12,7 +12,7 @@ import type { Recipe } from './saga/step';
  * that the target system and the dependents are set back too, and a rollback that fails is itself undone.
  */
 export async function rollbackSecret(input: RotationInput): Promise<RotationResult> {
-  return runRotation<RotationPlan>(input, recipeFor, 'back');
+  return runRotation<RotationPlan>(input, recipeFor, 'go-back');
 }
 
 function recipeFor(plan: RotationPlan, input: RotationInput): Chosen<RotationPlan> {

@@ -1,6 +1,7 @@
 import { Cause } from '../rotation/errors';
 import type { AppSecretPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
+import { backUp } from './back-up';
 import { deliver, lookAtDependents } from './deliver';
 import { createCandidate, promote, settleStaleCandidate } from './secret-steps';
 import { refuse } from './saga/failures';
@@ -18,6 +19,7 @@ export async function rotateAppSecret(input: RotationInput): Promise<RotationRes
 }
 
 export const appSecretRecipe: Recipe<AppSecretPlan> = [
+  backUp,
   settleStaleCandidate,
   lookAtDependents,
   createCandidate<AppSecretPlan>(({ plan }) => (plan.field ? { kind: 'field', field: plan.field } : { kind: 'whole' })),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startLab } from '../lab/lab';
 import type { Lab } from '../lab/lab';
 import { projectFile } from '../lab/project';
+import { createBackupPlace } from '../testbed/backups';
 import { openTestbed } from '../testbed/testbed';
 import { fleetRecordings } from './fleet-recordings';
 import type { RecordedRun } from './fleet-recordings';
@@ -28,7 +29,8 @@ async function main(): Promise<void> {
 /** @throws Error when a history holds a secret value. */
 async function record(lab: Lab): Promise<Map<string, string>> {
   const histories = new Map<string, string>();
-  const bed = await openTestbed();
+  const place = await createBackupPlace({ beforeRotation: true });
+  const bed = await openTestbed(place.policy);
   try {
     await bed.startWorker();
     const recorded = new Set(await readdir(FOLDER));
@@ -42,6 +44,7 @@ async function record(lab: Lab): Promise<Map<string, string>> {
     }
   } finally {
     await bed.close();
+    place.close();
   }
   return histories;
 }

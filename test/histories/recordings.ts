@@ -4,13 +4,16 @@ import {
   ECSClient,
   RegisterTaskDefinitionCommand,
 } from '@aws-sdk/client-ecs';
+import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { Client, escapeIdentifier } from 'pg';
 import { rotationWorkflowId } from '../../src/rotation/names';
+import type { NotificationEvent } from '../../src/rotation/notifications';
 import type { RotationInput, RotationStatus } from '../../src/rotation/types';
 import type { Lab } from '../lab/lab';
 import { startDependent } from '../testbed/dependent';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';
+import { backUp, startBackup, startRestore } from '../testbed/backups';
 import type { Run } from '../testbed/scan';
 import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
@@ -20,6 +23,10 @@ import { startWireTap } from '../testbed/wire-tap';
 
 /** The first step that leaves something to undo. */
 const firstToUndo = (kind: Kind) => (kind === 'api-key' ? 'createKey' : 'createCandidate');
+
+type Ended = Pick<Awaited<ReturnType<Testbed['start']>>, 'workflowId' | 'firstExecutionRunId'> & {
+  result(): Promise<unknown>;
+};
 
 interface Login {
   username: string;
@@ -36,7 +43,7 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     return ended(await bed.start(secret, input, type));
   }
 
-  async function ended(handle: Awaited<ReturnType<Testbed['start']>>): Promise<Run> {
+  async function ended(handle: Ended): Promise<Run> {
     await handle.result().catch(() => undefined);
     return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId };
   }
@@ -225,6 +232,52 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       });
       return second as Run;
     },
+    'app-secret-backed-up-before': async () => run(await subject('app-secret', 'backed-up/before')),
+    'environment-backed-up': async () => {
+      await subject('app-secret', 'backed-up/app-secret');
+      return ended(await startBackup(bed));
+    },
+    'environment-restored': async () => {
+      const dependent = await startDependent('shop', '1 second');
+      const secret = await subject('app-secret', 'restored/dependents', { dependents: [dependent.declaration] });
+      return (await restored(secret, () => bed.rotate(secret)).finally(() => dependent.stop())).parent;
+    },
+    'app-secret-delivered': async () => {
+      const dependent = await startDependent('shop', '1 second');
+      const secret = await subject('app-secret', 'restored/delivered', { dependents: [dependent.declaration] });
+      return (await restored(secret, () => bed.rotate(secret)).finally(() => dependent.stop())).child;
+    },
+    'app-secret-restored': async () => {
+      const secret = await subject('app-secret', 'restored/app-secret');
+      return (await restored(secret, () => scheduleDeletion(secret))).child;
+    },
+    'app-secret-restore-aborted': async () => {
+      const secret = await subject('app-secret', 'restored/aborted');
+      const point = { secretId: bed.secrets.idOf(secret), step: 'promote', when: 'before' } as const;
+      const abort = async () => {
+        await bed.pauses.reached(point);
+        await rotationOf(secret).signal('abort', { reason: 'wrong backup', requestedBy: 'night shift' });
+        await bed.pauses.goOn(point);
+      };
+      await bed.pauses.stopAt(point);
+      return (await restored(secret, () => scheduleDeletion(secret), abort)).child;
+    },
+    'single-user-restored': async () => {
+      const secret = await subject('single-user', 'restored/single-user');
+      return (await restored(secret, () => bed.rotate(secret))).child;
+    },
+    'alternating-users-restored': async () => {
+      const secret = await subject('alternating-users', 'restored/alternating-users');
+      const change = async () => {
+        await bed.rotate(secret);
+        await bed.rotate(secret);
+      };
+      return (await restored(secret, change)).child;
+    },
+    'api-key-restored': async () => {
+      const secret = await subject('api-key', 'restored/api-key');
+      return (await restored(secret, () => scheduleDeletion(secret))).child;
+    },
     'while-auditing-was-down': async () => {
       const secret = await subject('app-secret', 'waiting');
       const handle = await bed.start(secret);
@@ -232,6 +285,23 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       await status(secret, 'auditing is down', ({ steps }) => steps.some(({ state }) => state === 'waiting-for-audit'));
       await lab.postgres.restart();
       return ended(handle);
+    },
+    'app-secret-rotated-and-told': async () => {
+      await toldOf('rotated', 'told');
+      return run('told');
+    },
+    'people-told': () => toldOf('rotation-started', 'told-once'),
+    'people-told-whom-the-catalog-names': async () => {
+      const { client, taskQueue, environment } = bed;
+      await bed.declareNotifications({ channels: { log: { type: 'log' } }, routes: [{ channels: ['log'] }] });
+      const about = { environment, event: 'overdue', severity: 'warning', message: 'Two secrets are overdue.' };
+      return ended(
+        await client.workflow.start('notifyPeople', {
+          taskQueue,
+          workflowId: `notification/${environment}/overdue`,
+          args: [about],
+        }),
+      );
     },
   };
 
@@ -250,6 +320,32 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     await stage.bed.databases.alternatingUsers(secret, { declaration });
     await stage.deploy(secret, { spec });
     return stage.bed.start(secret);
+  }
+
+  /** Declares a secret of which people are told, and rotates it. @returns the run that tells of the event. */
+  async function toldOf(event: NotificationEvent, secret: string): Promise<Run> {
+    await bed.declareNotifications({ channels: { log: { type: 'log' } }, routes: [{ channels: ['log'] }] });
+    await bed.declare({ [secret]: { type: 'app-secret' } });
+    const { runId } = await run(secret);
+    const workflowId = `notification/${bed.secrets.idOf(secret)}/${event}/${runId}`;
+    const handle = bed.client.workflow.getHandle(workflowId);
+    await handle.result();
+    return { workflowId, runId: (await handle.describe()).runId };
+  }
+
+  async function scheduleDeletion(secret: string): Promise<void> {
+    await bed.secretsManager.send(new DeleteSecretCommand({ SecretId: bed.secrets.idOf(secret) }));
+  }
+
+  /** Restores one secret from a backup that was taken before something happened. */
+  async function restored(secret: string, change: () => Promise<unknown>, meanwhile = () => Promise.resolve()) {
+    await backUp(bed);
+    await change();
+    const handle = await startRestore(bed, { secrets: [secret] });
+    await meanwhile();
+    const parent = await ended(handle);
+    const { workflowId, runId } = await rotationOf(secret).describe();
+    return { parent, child: { workflowId, runId } };
   }
 
   async function throughTheFrontDoor(secret: string): Promise<Run> {

@@ -1,3 +1,5 @@
+import { CreateAliasCommand, CreateKeyCommand, KMSClient, ListAliasesCommand } from '@aws-sdk/client-kms';
+import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import {
   CreateSecretCommand,
   PutSecretValueCommand,
@@ -32,6 +34,7 @@ export async function seedSampleCatalog(lab: Lab, keyService: KeyIssuer): Promis
     await seedSingleUser(lab, secretsManager);
     await seedAlternatingUsers(lab, secretsManager);
     await seedApiKey(keyService, secretsManager);
+    await seedBackups(lab);
   } finally {
     secretsManager.destroy();
   }
@@ -81,6 +84,24 @@ async function seedApiKey(keyService: KeyIssuer, secretsManager: SecretsManagerC
   const { id, value } = keyService.issue('made by hand');
   await putSecret(secretsManager, 'dev/api/payments', JSON.stringify({ keyId: id, key: value, account: 'acme' }));
   await putSecret(secretsManager, 'dev/api/payments-admin', JSON.stringify({ token: keyService.adminToken }));
+}
+
+/** The bucket and the key that the sample catalog names for backups. */
+async function seedBackups({ aws: { endpoint, region, credentials } }: Lab): Promise<void> {
+  const [Bucket, AliasName] = ['keyturn-backups', 'alias/keyturn-backups'];
+  const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
+  const kms = new KMSClient({ endpoint, region, credentials });
+  try {
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+    const { Aliases = [] } = await kms.send(new ListAliasesCommand({}));
+    if (Aliases.some((alias) => alias.AliasName === AliasName)) return;
+    const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Description: 'backups of the lab' }));
+    await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: KeyMetadata?.KeyId }));
+  } finally {
+    s3.destroy();
+    kms.destroy();
+  }
 }
 
 /** The shape that AWS's own rotation functions use, and `sslmode`, because the lab's server has no TLS. */

@@ -17,6 +17,7 @@ const REASONS: Reason[] = [{}, { afterOne: 'terminated' }, { emergency: true }];
 
 const LOOK = {
   lookAtDependents: 'only where a workload is given the version: the tests of deliveries to Kubernetes and ECS',
+  backUp: 'only where the catalog says so: backup-before-rotation.test.ts',
 };
 
 /** Steps of which no secret of the tests has need. */

@@ -39,6 +39,8 @@ export interface Testbed {
   env: Record<string, string>;
   /** Adds secrets to the catalog, or changes their declaration. */
   declare(secrets: Record<string, Declaration>): Promise<void>;
+  /** Says in the catalog who is told of what. */
+  declareNotifications(notifications: Record<string, unknown>): Promise<void>;
   /** Overwrites the catalog file with any text. */
   writeCatalog(text: string): Promise<void>;
   startWorker(env?: Record<string, string>): Promise<WorkerProcess>;
@@ -84,6 +86,7 @@ export async function openTestbed(
   });
   const secrets = createSecrets(secretsManager, environment);
   const declarations: Record<string, Declaration> = {};
+  let notifications: Record<string, unknown> | undefined;
   const workers: WorkerProcess[] = [];
   const runs: Run[] = [];
   const seen: { name: string; text: string }[] = [];
@@ -115,6 +118,7 @@ export async function openTestbed(
         environments: {
           [environment]: { stepTimeout: '60 seconds', rollbackTimeout: '60 seconds', ...policy, secrets: declarations },
         },
+        ...(notifications && { notifications }),
       }),
     );
   }
@@ -142,6 +146,10 @@ export async function openTestbed(
     pauses: createPauses(pausesDirectory),
     env,
     declare,
+    declareNotifications(declared) {
+      notifications = declared;
+      return declare({});
+    },
     writeCatalog,
     start,
     async startWorker(more = {}) {

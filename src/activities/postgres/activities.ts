@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Context } from '@temporalio/activity';
 import { Cause } from '../../rotation/errors';
 import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../failures';
 import type { StepInput } from '../step-input';
 import type { Credentials, DatabaseTarget } from './credentials';
 import { endSessions, ensureLogin, lockRole, openSessions, setRolePassword } from './roles';
-import type { PostgresLogin, PostgresServers, PostgresSession, ProbeResult } from './server';
+import type { PostgresLogin, PostgresServers } from './server';
+import { createWaysIn, describeLogin as describe, SHOWN } from './ways-in';
 
 export interface LoginInput extends StepInput {
   target: DatabaseTarget;
@@ -50,56 +50,17 @@ export interface RestoreLoginInput extends LoginInput {
 const LABEL_READS = 5;
 const LABEL_READ_PAUSE_MS = 500;
 
-/** A refused administrator is asked that often, at these intervals: below the usual lockout limits. */
-const ADMIN_ATTEMPTS = 3;
-const ADMIN_PAUSE_MS = 5_000;
-
 const REMEDY = {
   refused: "Store the password that works, or set the role's password to the stored one",
   locked: 'Let the role log in (ALTER ROLE … LOGIN), or store a login that may',
 } as const;
 
-const SHOWN: Record<ProbeResult, string> = {
-  opened: 'opens it',
-  refused: 'is refused',
-  locked: 'may not log in',
-};
-
 export function createPostgresActivities(postgres: PostgresServers, credentials: Credentials) {
-  const describe = (login: PostgresLogin) => `login "${login.username}" on ${login.host}:${login.port}`;
+  const { asAdmin, alterAs } = createWaysIn(postgres, credentials);
 
   async function probeVersion({ secretId, target }: LoginInput, versionId: string) {
     const login = await credentials.ofVersion(secretId, versionId, target);
     return { login, probe: await postgres.probe(login) };
-  }
-
-  async function asAdmin<T>(target: DatabaseTarget, work: (session: PostgresSession) => Promise<T>): Promise<T> {
-    if (!target.adminSecretId) {
-      throw failure(Cause.PermissionDenied, 'this needs an administrator; name an adminSecret in the catalog.');
-    }
-    const admin = await credentials.current(target.adminSecretId, target);
-    const entered = await postgres.session(admin, work);
-    if (entered.entered) return entered.result;
-    // Its own password may be changing in this moment; asking more often would lock it out.
-    const { attempt } = Context.current().info;
-    throw failure(
-      attempt < ADMIN_ATTEMPTS ? Cause.AdministratorRefused : Cause.NoWayIn,
-      `the administrator in ${target.adminSecretId} (${describe(admin)}) ${SHOWN[entered.probe]}. Correct that secret first.`,
-      ADMIN_PAUSE_MS,
-    );
-  }
-
-  /** Works as the administrator where there is one, otherwise as the login itself. @returns false when that is not let in. */
-  async function alterAs(
-    target: DatabaseTarget,
-    login: PostgresLogin,
-    work: (session: PostgresSession, asItself: boolean) => Promise<void>,
-  ): Promise<boolean> {
-    if (target.adminSecretId) {
-      await asAdmin(target, (session) => work(session, false));
-      return true;
-    }
-    return (await postgres.session(login, (session) => work(session, true))).entered;
   }
 
   const noWayIn = ({ secretId }: LoginInput, login: PostgresLogin) =>

@@ -18,6 +18,8 @@ export function createCredentials(secrets: Pick<SecretStore, 'readVersion' | 're
     return { ...secret, sslMode: secret.sslMode ?? target.sslMode, sslRootCert: target.sslRootCert };
   };
   return {
+    /** @param text a database secret's, from wherever it was kept; `where` names that in messages. */
+    ofText: toLogin,
     async ofVersion(secretId: string, versionId: string, target: DatabaseTarget): Promise<PostgresLogin> {
       return toLogin(await secrets.readVersion(secretId, versionId), `version ${versionId} of ${secretId}`, target);
     },

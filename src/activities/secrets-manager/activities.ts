@@ -18,6 +18,11 @@ export type CandidateShape =
   | { kind: 'database'; login: 'same' }
   | { kind: 'database'; login: 'other'; logins?: [string, string] };
 
+export interface InspectSecretInput extends StepInput {
+  /** A secret that is scheduled for deletion is no reason to refuse. */
+  deletedToo?: boolean;
+}
+
 export interface CreateCandidateInput extends StepInput {
   /** The VersionId that the candidate gets, which is also the ClientRequestToken. */
   versionId: string;
@@ -42,8 +47,8 @@ export interface DiscardCreatedSecretInput extends StepInput {
 
 export function createSecretsManagerActivities(secrets: SecretStore) {
   return {
-    async inspectSecret({ secretId }: StepInput): Promise<SecretInspection> {
-      return secrets.inspect(secretId);
+    async inspectSecret({ secretId, deletedToo }: InspectSecretInput): Promise<SecretInspection> {
+      return secrets.inspect(secretId, deletedToo);
     },
 
     /** Makes the candidate durable before any target hears of it. On a retry the stored one is kept, never drawn anew. */

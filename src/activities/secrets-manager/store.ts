@@ -4,6 +4,7 @@ import {
   DescribeSecretCommand,
   GetSecretValueCommand,
   PutSecretValueCommand,
+  RestoreSecretCommand,
   TagResourceCommand,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
@@ -32,12 +33,26 @@ export interface SecretAbout {
   description?: string;
   /** The KMS key that encrypts it; the account's own for Secrets Manager when absent. */
   kmsKeyId?: string;
+  tags?: Record<string, string>;
+}
+
+/** A secret as it is, whoever rotates it and whatever is planned with it. */
+export interface SecretDescription {
+  labels: StagingLabels;
+  scheduledForDeletion: boolean;
+  about: SecretAbout;
 }
 
 /** The secret store in the words of a rotation. Every value that it returns is registered for redaction. */
 export interface SecretStore {
-  /** Where the labels are. @throws ForeignRotation when AWS rotates the secret itself, SecretUnusable when it is being deleted. */
-  inspect(secretId: string): Promise<SecretInspection>;
+  /**
+   * Where the labels are. @throws ForeignRotation when AWS rotates the secret itself, SecretUnusable when it is being deleted.
+   *
+   * @param deletedToo also of one that is scheduled for deletion.
+   */
+  inspect(secretId: string, deletedToo?: boolean): Promise<SecretInspection>;
+  /** What there is besides values; `undefined` when there is no such secret. */
+  describe(secretId: string): Promise<SecretDescription | undefined>;
   /** One version's text by its VersionId; `undefined` when there is no such secret or version. */
   findVersion(secretId: string, versionId: string): Promise<string | undefined>;
   /** The text of a version that is known to exist. @throws NotYetVisible when it is not found, SecretUnusable when binary or empty. */
@@ -57,6 +72,10 @@ export interface SecretStore {
   tag(secretId: string, tags: Record<string, string>): Promise<void>;
   /** Deletes a secret at once, without a recovery window. */
   deleteNow(secretId: string): Promise<void>;
+  /** Schedules a secret for deletion after the longest time that there is, 30 days. */
+  scheduleDeletion(secretId: string): Promise<void>;
+  /** Keeps a secret that is scheduled for deletion. */
+  cancelDeletion(secretId: string): Promise<void>;
 }
 
 function labelsOf(secret: DescribeSecretCommandOutput): StagingLabels {
@@ -170,10 +189,10 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
   }
 
   return {
-    async inspect(secretId) {
+    async inspect(secretId, deletedToo = false) {
       const secret = await describe(secretId);
       if (!secret) return { exists: false, labels: {} };
-      if (secret.DeletedDate) {
+      if (secret.DeletedDate && !deletedToo) {
         throw failure(
           Cause.SecretUnusable,
           `${secretId} is scheduled for deletion; nothing was changed. To keep it: aws secretsmanager restore-secret --secret-id ${secretId}`,
@@ -191,7 +210,24 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
           `AWS rotates ${secretId} itself; two rotators would undo each other's work. Nothing was changed. To hand it to Keyturn: aws secretsmanager cancel-rotate-secret --secret-id ${secretId}`,
         );
       }
-      return { exists: true, arn: secret.ARN, kmsKeyId: secret.KmsKeyId, labels: labelsOf(secret) };
+      return {
+        exists: true,
+        arn: secret.ARN,
+        kmsKeyId: secret.KmsKeyId,
+        labels: labelsOf(secret),
+        ...(secret.DeletedDate && { scheduledForDeletion: true }),
+      };
+    },
+
+    async describe(secretId) {
+      const secret = await describe(secretId);
+      if (!secret) return undefined;
+      const tags = Object.fromEntries((secret.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
+      return {
+        labels: labelsOf(secret),
+        scheduledForDeletion: secret.DeletedDate !== undefined,
+        about: { description: secret.Description, kmsKeyId: secret.KmsKeyId, tags },
+      };
     },
 
     async findVersion(secretId, versionId) {
@@ -220,6 +256,7 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
         SecretString: text,
         Description: about.description,
         KmsKeyId: about.kmsKeyId,
+        Tags: about.tags && tagsOf(about.tags),
       };
       await unlessStored(secretId, versionId, 'CreateSecret', () => client.send(new CreateSecretCommand(parameters)));
     },
@@ -246,8 +283,9 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
     },
 
     async tag(secretId, tags) {
-      const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-      await call(secretId, 'TagResource', () => client.send(new TagResourceCommand({ SecretId: secretId, Tags })));
+      await call(secretId, 'TagResource', () =>
+        client.send(new TagResourceCommand({ SecretId: secretId, Tags: tagsOf(tags) })),
+      );
     },
 
     async deleteNow(secretId) {
@@ -255,5 +293,19 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
         client.send(new DeleteSecretCommand({ SecretId: secretId, ForceDeleteWithoutRecovery: true })),
       );
     },
+
+    async scheduleDeletion(secretId) {
+      await lookUp(secretId, 'DeleteSecret', () =>
+        client.send(new DeleteSecretCommand({ SecretId: secretId, RecoveryWindowInDays: 30 })),
+      );
+    },
+
+    async cancelDeletion(secretId) {
+      await call(secretId, 'RestoreSecret', () => client.send(new RestoreSecretCommand({ SecretId: secretId })));
+    },
   };
+}
+
+function tagsOf(tags: Record<string, string>): { Key: string; Value: string }[] {
+  return Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { API_KEY_MAPPINGS, apiKey } from './api-key';
+import { backup } from './backup';
 import { delivery, dependent, DEPENDENT_MAPPINGS } from './dependents';
 import { alternatingUsersDatabase, appSecret, singleUserDatabase } from './generated';
 import { HTTP_CALLS, httpProvider } from './http-provider';
@@ -46,6 +47,11 @@ export function knownKeysOfSchedules([part]: readonly PropertyKey[]): KnownKeys 
 /** For a mapping below the services of an environment. */
 export function knownKeysOfService(): KnownKeys {
   return known('a workload', workload);
+}
+
+/** For the backup of an environment. */
+export function knownKeysOfBackup(): KnownKeys {
+  return known('the backup', backup);
 }
 
 function knownKeysOfType({ type, strategy }: { type: unknown; strategy?: unknown }): KnownKeys {

@@ -7,8 +7,9 @@ import {
   proxyLocalActivities,
   sleep,
 } from '@temporalio/workflow';
+import type { RetryPolicy } from '@temporalio/common';
 import type { Activities } from '../../activities';
-import type { NotifyInput } from '../../activities/notify';
+import type { NotifyInput } from '../../activities/notify/activities';
 import type { StepInput } from '../../activities/step-input';
 import { Cause } from '../../rotation/errors';
 import type { RotationStatus } from '../../rotation/types';
@@ -36,13 +37,28 @@ type Reads = Pick<
   | 'proveOldPasswordRefused'
   | 'describeRotation'
   | 'recordOutcome'
+  | 'findChannels'
   | 'lookAtDependents'
   | 'inspectKeys'
   | 'confirmCurrentKey'
   | 'proveKey'
   | 'lastUseOfKey'
   | 'proveOldKeyRefused'
+  | 'loadBackupPlan'
+  | 'loadRestorePlan'
+  | 'findBackup'
+  | 'findWayIn'
+  | 'proveBackedUpKey'
 >;
+
+type LongActivity =
+  | 'syncToKubernetes'
+  | 'restartWorkload'
+  | 'deployToEcs'
+  | 'backUpSecrets'
+  | 'backUpBeforeRotation'
+  | 'openBackup'
+  | 'compareWithBackup';
 
 /** What a step can do, by how it may be repeated. */
 export interface StepActivities {
@@ -53,7 +69,7 @@ export interface StepActivities {
   /** What waits for others by being tried again, for that many milliseconds in all. */
   wait(limitMs: number): Audited<Pick<Activities, 'deliver' | 'waitForSessionsToEnd'>>;
   /** What waits itself, sending heartbeats, for that many milliseconds in one attempt; one whose worker died is begun again. */
-  waitLong(attemptMs: number): Audited<Pick<Activities, 'syncToKubernetes' | 'restartWorkload' | 'deployToEcs'>>;
+  waitLong(attemptMs: number): Audited<Pick<Activities, LongActivity>>;
   /** Waits, durably, until the grace period's end; operators may move that end meanwhile. */
   waitOutGracePeriod(options: GraceOptions): Promise<void>;
   /** Waits, durably, until a time in milliseconds since the epoch. */
@@ -103,6 +119,8 @@ export interface Performance {
   summary: string;
   /** How long one activity is retried, in milliseconds; for ever when absent. */
   limitMs?: number;
+  /** How regular activities are tried again; after pauses of ten seconds at most when absent. */
+  retry?: RetryPolicy;
   /** Called with true when auditing is found down, and with false when it works again. */
   onAuditDown(down: boolean): void;
 }
@@ -111,11 +129,11 @@ type Call = (input: object) => Promise<unknown>;
 
 /** The activities as one step performs them. */
 export function activitiesFor(performance: Performance): Pick<StepActivities, 'read' | 'write' | 'wait' | 'waitLong'> {
-  const { summary, limitMs } = performance;
+  const { summary, limitMs, retry = RETRY } = performance;
   const regular = {
     ...CANCELLATION,
     summary,
-    retry: RETRY,
+    retry,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
     ...(limitMs !== undefined && { scheduleToCloseTimeout: limitMs }),
   };

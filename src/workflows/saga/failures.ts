@@ -1,6 +1,7 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/workflow';
 import { Cause, RotationFailure } from '../../rotation/errors';
 import type {
+  BackupFailure,
   CauseDetails,
   RefusedDetails,
   RetirementIncompleteDetails,
@@ -72,4 +73,9 @@ export function retirementIncomplete(
 
 function todo(left: RollbackIncompleteDetails['leftToDo']): string {
   return left.map((item) => `${item.todo} (${item.cause.message})`).join('; ');
+}
+
+/** How a backup or restore of an environment fails, in the words of its cause. */
+export function environmentFailed(type: BackupFailure, step: string, cause: CauseDetails): ApplicationFailure {
+  return ApplicationFailure.create({ type, message: cause.message, nonRetryable: true, details: [{ step, cause }] });
 }

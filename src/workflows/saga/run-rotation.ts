@@ -4,7 +4,7 @@ import { Cause } from '../../rotation/errors';
 import type { CauseDetails, RollbackIncompleteDetails } from '../../rotation/errors';
 import { ROTATION_WORKFLOWS, secretIdOf } from '../../rotation/names';
 import type { RotationPlan } from '../../rotation/plan';
-import type { AbortRequest, RotationInput, RotationResult } from '../../rotation/types';
+import type { AbortRequest, Outcome, RotationInput, RotationResult, SecretInspection } from '../../rotation/types';
 import { admit } from './admission';
 import type { StepActivities } from './activities';
 import {
@@ -22,6 +22,14 @@ import type { KeysOfRotation, Recipe, RotationContext, Step } from './step';
 /** Chooses the recipe once the plan is known. @throws ApplicationFailure when the plan is not for this workflow. */
 export type ChooseRecipe<P extends RotationPlan> = (plan: RotationPlan, input: RotationInput) => Chosen<P>;
 
+/**
+ * What a run is for, which decides what its candidate is: a new version, the one labelled AWSPREVIOUS, a new one with what a backup
+ * holds, or the one that is current already.
+ */
+export type Purpose = 'rotate' | 'go-back' | 'restore' | 'deliver';
+
+const OUTCOME = { rotate: 'rotated', 'go-back': 'rotated', restore: 'restored', deliver: 'delivered' } as const;
+
 export interface Chosen<P extends RotationPlan> {
   plan: P;
   recipe: Recipe<P>;
@@ -36,22 +44,22 @@ export interface Chosen<P extends RotationPlan> {
 export async function runRotation<P extends RotationPlan>(
   input: RotationInput,
   choose: ChooseRecipe<P>,
-  direction: 'forward' | 'back' = 'forward',
+  purpose: Purpose = 'rotate',
 ): Promise<RotationResult> {
   admit(input);
   const rotation = new Rotation(input);
   let context: RotationContext<P>;
   let recipe: Recipe<P>;
   try {
-    ({ context, recipe } = await prepare(rotation, input, choose, direction));
+    ({ context, recipe } = await prepare(rotation, input, choose, purpose));
   } catch (error) {
     return end(rotation, error, []);
   }
-  if (context.candidate === context.found.labels.current) {
+  if (purpose !== 'deliver' && context.candidate === context.found.labels.current) {
     // A reset of a rotation that was done: its version is in use, and doing it again would lose the one before.
     return rotation.finish('unchanged', { versions: { current: context.candidate } });
   }
-  return input.dryRun ? rehearse(rotation, context, recipe) : carryOut(rotation, context, recipe);
+  return input.dryRun ? rehearse(rotation, context, recipe) : carryOut(rotation, context, recipe, OUTCOME[purpose]);
 }
 
 /** Until the provider has been asked, everything lies ahead. */
@@ -67,26 +75,27 @@ async function prepare<P extends RotationPlan>(
   rotation: Rotation,
   input: RotationInput,
   choose: ChooseRecipe<P>,
-  direction: 'forward' | 'back',
+  purpose: Purpose,
 ): Promise<{ context: RotationContext<P>; recipe: Recipe<P> }> {
   return rotation.interruptible(async () => {
     const { environment, secret } = input;
     const loaded = await rotation.look(
       'loadPlan',
       `read the plan of ${rotation.secretId} from the catalog`,
-      ({ read }) => read.loadPlan({ environment, secret }),
+      ({ read }) =>
+        purpose === 'restore' ? read.loadRestorePlan({ environment, secret }) : read.loadPlan({ environment, secret }),
     );
     const { plan, recipe, needsCurrentVersion } = choose(loaded, input);
     rotation.follow(plan);
     const found = await rotation.look('inspectSecret', `look at the labels of ${plan.secretId}`, ({ read }) =>
-      read.inspectSecret({}),
+      read.inspectSecret(purpose === 'restore' ? { deletedToo: true } : {}),
     );
     if (needsCurrentVersion && !found.labels.current) {
       const what = found.exists ? 'has no version labelled AWSCURRENT' : 'does not exist in Secrets Manager';
       throw refuse(Cause.SecretUnusable, `${plan.secretId} ${what}; store a credential there that works.`);
     }
-    const goingBack = direction === 'back';
-    const candidate = goingBack ? found.labels.previous : workflowInfo().firstExecutionRunId;
+    const goingBack = purpose === 'go-back';
+    const candidate = candidateFor(purpose, found);
     if (!candidate) {
       throw refuse(Cause.NothingToRollBackTo, `${plan.secretId} has no AWSPREVIOUS version to go back to.`);
     }
@@ -109,6 +118,18 @@ async function prepare<P extends RotationPlan>(
     rotation.announce(context, recipe);
     return { context, recipe };
   });
+}
+
+function candidateFor(purpose: Purpose, { labels }: SecretInspection): string | undefined {
+  switch (purpose) {
+    case 'rotate':
+    case 'restore':
+      return workflowInfo().firstExecutionRunId;
+    case 'go-back':
+      return labels.previous;
+    case 'deliver':
+      return labels.current;
+  }
 }
 
 /** A dry run: does what only looks, and says what the rest would do. */
@@ -138,9 +159,11 @@ async function carryOut<P extends RotationPlan>(
   rotation: Rotation,
   context: RotationContext<P>,
   recipe: Recipe<P>,
+  outcome: Outcome,
 ): Promise<RotationResult> {
   const compensations: Compensation[] = [];
   const { current } = context.found.labels;
+  if (outcome === 'rotated') await rotation.tellStart();
   try {
     await rotation.interruptible(async () => {
       rotation.enterPhase('rotating');
@@ -162,7 +185,7 @@ async function carryOut<P extends RotationPlan>(
     if (rotation.status.pastPointOfNoReturn) return leaveToRetire(rotation, context, recipe, error);
     return end(rotation, error, compensations);
   }
-  return rotation.finish('rotated', {
+  return rotation.finish(outcome, {
     versions: { previous: current, current: context.candidate },
     warnings: context.warnings,
   });
@@ -215,16 +238,19 @@ async function end(rotation: Rotation, error: unknown, compensations: Compensati
     }
     const { secretId } = rotation;
     if (leftToDo.length > 0) {
-      await rotation.recordFailure('rollback-incomplete', failedStep, cause);
-      throw rollbackIncomplete(secretId, { step: failedStep, cause, undone, leftToDo });
+      const failure = rollbackIncomplete(secretId, { step: failedStep, cause, undone, leftToDo });
+      await rotation.recordFailure('rollback-incomplete', failedStep, cause, failure.message);
+      throw failure;
     }
     if (aborted) return rotation.finish('aborted', { ...aborted, versions: rotation.versionsBefore() });
     if (compensations.length === 0) {
-      await rotation.recordFailure('refused', failedStep, cause);
-      throw rotationRefused(secretId, { step: failedStep, cause }, rotation.cleanedUp());
+      const failure = rotationRefused(secretId, { step: failedStep, cause }, rotation.cleanedUp());
+      await rotation.recordFailure('refused', failedStep, cause, failure.message);
+      throw failure;
     }
-    await rotation.recordFailure('rolled-back', failedStep, cause);
-    throw rotationRolledBack(secretId, { step: failedStep, cause, undone });
+    const failure = rotationRolledBack(secretId, { step: failedStep, cause, undone });
+    await rotation.recordFailure('rolled-back', failedStep, cause, failure.message);
+    throw failure;
   });
 }
 
@@ -242,8 +268,9 @@ async function leaveToRetire<P extends RotationPlan>(
   const leftToDo = recipe
     .filter((s) => open.has(s.name))
     .map((s) => ({ step: s.name, todo: s.summary(context), cause }));
-  await rotation.recordFailure('retirement-incomplete', step, cause);
-  throw retirementIncomplete(rotation.secretId, { step, cause, leftToDo }, promoted);
+  const failure = retirementIncomplete(rotation.secretId, { step, cause, leftToDo }, promoted);
+  await rotation.recordFailure('retirement-incomplete', step, cause, failure.message);
+  throw failure;
 }
 
 /** The plan of a type that this workflow rotates, or a refusal that names the workflow that does. */

@@ -24,10 +24,12 @@ const PROGRESS_EVERY_MS = 60_000;
 const SAMPLES = ['sample-apiserver', 'sample-cli-plugin', 'sample-controller'];
 
 /**
- * Nearly all of the time goes into compiling some 2,500 packages once. Without debugging information and without inlining that takes
- * half the processor time, and the programs are quick enough for a lab.
+ * Nearly all of the time goes into compiling some 2,500 packages once. Without debugging information and without inlining, and
+ * with the settings below, that takes a third less processor time, and the programs are quick enough for a lab.
  */
 const COMPILER_FLAGS = '-gcflags=all=-dwarf=false -l';
+/** The compiler collects its garbage less often, for up to 140 MB more. */
+const COMPILER_SETTINGS = { CGO_ENABLED: '0', GOGC: '400' };
 
 /** Why this machine cannot have a cluster, as far as that can be said at once; a test file skips with the message. */
 export function kubernetesUnavailable(): PartUnavailable | undefined {
@@ -37,7 +39,8 @@ export function kubernetesUnavailable(): PartUnavailable | undefined {
 }
 
 /**
- * The path of one program that is etcd, the parts of the Kubernetes control plane, and kwok: cached, else built with Go (7 minutes).
+ * The path of one program that is etcd, the parts of the Kubernetes control plane, and kwok: cached, else built with Go (7 minutes of
+ * processor time).
  *
  * @throws {PartUnavailable}
  */
@@ -69,7 +72,7 @@ export interface OperatorFiles {
 }
 
 /**
- * The operator: cached, else built with Go (3 minutes).
+ * The operator: cached, else built with Go (3 minutes of processor time).
  *
  * @throws {PartUnavailable}
  */
@@ -153,7 +156,7 @@ async function buildProgram(
     go,
     ['build', '-v', '-trimpath', '-buildvcs=false', COMPILER_FLAGS, '-ldflags', linkerFlags, '-o', program, '.'],
     BUILD_ENDS_MS,
-    { cwd: source, env: { ...process.env, CGO_ENABLED: '0' }, onLine: () => (packages += 1) },
+    { cwd: source, env: { ...process.env, ...COMPILER_SETTINGS }, onLine: () => (packages += 1) },
   );
   clearInterval(progress);
   if (!built.succeeded) {

@@ -17,7 +17,7 @@ export interface ExternalSecrets {
 const READY_WITHIN_MS = 60_000;
 
 /**
- * Starts the operator for a cluster, with its custom resource definitions. The first one on a machine is built (3 minutes).
+ * Starts the operator for a cluster, with its custom resource definitions. The first one on a machine is built (3 minutes of processor time).
  *
  * A SecretStore of the provider `aws` reads from the given AWS; without an `auth` of its own it uses the given credentials.
  *

@@ -54,7 +54,7 @@ const ATTEMPTS = 3;
 const DAY_S = 24 * 60 * 60;
 
 /**
- * Starts an empty cluster of its own on free loopback ports. The first one on a machine is built (7 minutes).
+ * Starts an empty cluster of its own on free loopback ports. The first one on a machine is built (7 minutes of processor time).
  *
  * @throws {PartUnavailable}
  */

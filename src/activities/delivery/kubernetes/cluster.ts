@@ -43,7 +43,7 @@ export interface Cluster {
    * Reads one object as a list, whose resource version is new enough to watch from.
    *
    * @param notBefore a resource version that the answer need not be newer than: the API server then has it in memory. Otherwise it
-   * first asks etcd how far its memory is behind, which takes a tenth of a second (Kubernetes, KEP-2340).
+   * first asks etcd how far its memory is behind, and waits (Kubernetes, KEP-2340).
    */
   listOne<T extends KubernetesObject>(object: ObjectName, notBefore?: string): Promise<Listed<T>>;
   /** The objects of a namespace that a field selector chooses. */

@@ -1,0 +1,202 @@
+import type { BackupPlan, BackupReference, BackupResult, Difference, SecretDifference } from '../../rotation/backup';
+import { backupUrl } from '../../rotation/backup';
+import { Cause } from '../../rotation/errors';
+import type { RotationPlan } from '../../rotation/plan';
+import { readCatalog } from '../catalog';
+import type { Catalog, CatalogSource, EnvironmentBackup } from '../catalog';
+import { failure } from '../failures';
+import type { Credentials } from '../postgres/credentials';
+import type { PostgresServers } from '../postgres/server';
+import { isStaged } from '../secrets-manager/activities';
+import type { SecretStore } from '../secrets-manager/store';
+import type { StepInput } from '../step-input';
+import { backedUpSecret } from './backups';
+import type { Backups } from './backups';
+import type { BackupBucket } from './bucket';
+import type { BackedUpSecret } from './document';
+import { retentionWarnings } from './retention';
+
+export interface BackupPlanInput extends StepInput {
+  environment: string;
+}
+
+export interface BackUpSecretsInput extends StepInput {
+  environment: string;
+  /** Names the object; the same on every retry. */
+  time: string;
+}
+
+export interface BackUpOneInput extends BackUpSecretsInput {
+  plan: BackupPlan;
+  /** The secret's name below the environment. */
+  secret: string;
+  /** Whether AWSPREVIOUS is backed up too. */
+  previous: boolean;
+}
+
+export interface FindBackupInput extends StepInput {
+  environment: string;
+  plan: BackupPlan;
+  from: string;
+  kmsKey?: string;
+}
+
+export interface FromBackupInput extends StepInput {
+  backup: BackupReference;
+}
+
+export interface OpenBackupInput extends FromBackupInput {
+  /** Names that it must hold; all that it holds when absent. */
+  secrets?: string[];
+}
+
+export interface CompareInput extends FromBackupInput {
+  secrets: string[];
+}
+
+export interface StageFromBackupInput extends FromBackupInput {
+  /** The VersionId that the restored value gets. */
+  versionId: string;
+  /** False when the secret has to be created. */
+  exists: boolean;
+}
+
+export interface BackupDependencies {
+  catalog: CatalogSource;
+  secrets: SecretStore;
+  backups: Backups;
+  bucket: BackupBucket;
+  postgres: PostgresServers;
+  credentials: Credentials;
+}
+
+export function createBackupActivities(dependencies: BackupDependencies) {
+  const { catalog, secrets, backups, bucket, postgres, credentials } = dependencies;
+
+  async function planFor(environment: string): Promise<EnvironmentBackup & { plans: Catalog }> {
+    const { plans, found } = await readCatalog(async () => {
+      const all = await catalog.load();
+      return { plans: all, found: all.backup(environment) };
+    });
+    if (found) return { ...found, plans };
+    throw failure(
+      Cause.BackupNotConfigured,
+      `The catalog does not say where backups of ${environment} go. Nothing was done. Say so: environments.${environment}.backup with bucket and kmsKey.`,
+    );
+  }
+
+  async function differenceOf(
+    backedUp: BackedUpSecret,
+    plan: RotationPlan,
+  ): Promise<Exclude<Difference, 'not-declared'>> {
+    const { secretId } = plan;
+    const found = await secrets.describe(secretId);
+    if (!found) return 'missing';
+    if (found.scheduledForDeletion) return 'scheduled-for-deletion';
+    const { current } = found.labels;
+    if (!current) return 'no-current';
+    if ((await secrets.findVersion(secretId, current)) !== backedUp.current.text) return 'differs';
+    if (plan.type !== 'database') return 'same';
+    const login = credentials.ofText(backedUp.current.text, `the backup of ${secretId}`, plan);
+    return (await postgres.probe(login)) === 'opened' ? 'same' : 'target-differs';
+  }
+
+  return {
+    /** Where the catalog says that backups of an environment go. */
+    async loadBackupPlan({ environment }: BackupPlanInput): Promise<BackupPlan> {
+      const { bucket: name, kmsKey } = await planFor(environment);
+      return { bucket: name, kmsKey };
+    },
+
+    /** Backs up all secrets of an environment into one object. */
+    async backUpSecrets({ environment, time }: BackUpSecretsInput): Promise<BackupResult> {
+      const { plans, secrets: names, keepMs, bucket: name, kmsKey } = await planFor(environment);
+      const taken = await backups.take({
+        environment,
+        time,
+        bucket: name,
+        kmsKey,
+        secrets: names.map((secret) => ({
+          name: secret,
+          previous: plans.restorePlan(environment, secret).type === 'database',
+        })),
+      });
+      const warnings = retentionWarnings(environment, name, keepMs, await bucket.lifecycleRules(name));
+      return { environment, time, ...taken, warnings };
+    },
+
+    /** Backs up one secret before its rotation. */
+    async backUpBeforeRotation({
+      environment,
+      time,
+      plan,
+      secret,
+      previous,
+    }: BackUpOneInput): Promise<{ url: string }> {
+      const { url } = await backups.take({
+        environment,
+        time,
+        only: secret,
+        ...plan,
+        secrets: [{ name: secret, previous }],
+      });
+      return { url };
+    },
+
+    async findBackup({ environment, plan, from, kmsKey }: FindBackupInput): Promise<BackupReference> {
+      return backups.find(environment, plan, from, kmsKey);
+    },
+
+    /** Verifies a whole backup. @returns the names of its secrets that are meant. */
+    async openBackup({ backup, secrets: wanted }: OpenBackupInput): Promise<{ secrets: string[] }> {
+      const { names } = await backups.open(backup);
+      const lacking = wanted?.filter((name) => !names.includes(name)) ?? [];
+      if (lacking.length === 0) return { secrets: wanted ?? names };
+      throw failure(
+        Cause.BackupMissing,
+        `${backupUrl(backup)} does not hold ${lacking.join(', ')}. Nothing was changed. It holds ${names.length} secrets; without --secret all of them are restored.`,
+      );
+    },
+
+    /** How some secrets differ from their backup, in words. */
+    async compareWithBackup({ backup, secrets: names }: CompareInput): Promise<{ differences: SecretDifference[] }> {
+      const { environment } = backup;
+      const opened = await backups.open(backup);
+      const { plans, secrets: known, administrators } = await planFor(environment);
+      const declared = new Set(known);
+      const differences = await Promise.all(
+        names.map(async (secret): Promise<SecretDifference> => {
+          const backedUp = opened.secret(secret);
+          if (!backedUp || !declared.has(secret)) return { secret, difference: 'not-declared' };
+          const plan = plans.restorePlan(environment, secret);
+          return {
+            secret,
+            difference: await differenceOf(backedUp, plan),
+            type: plan.type,
+            ...(administrators.includes(secret) && { first: true }),
+            ...(plan.dependents.length > 0 && { delivered: true }),
+          };
+        }),
+      );
+      return { differences };
+    },
+
+    /** Stores a backed-up value as the candidate; the secret is created where there is none. */
+    async stageFromBackup({ secretId, versionId, exists, backup }: StageFromBackupInput): Promise<void> {
+      if (await isStaged(secrets, secretId, versionId)) return;
+      const { current, about } = await backedUpSecret(backups, backup, secretId);
+      if (exists) await secrets.putPending(secretId, versionId, current.text);
+      else await secrets.create(secretId, versionId, current.text, about);
+    },
+
+    /** Keeps a secret that was scheduled for deletion. */
+    async cancelDeletion({ secretId }: StepInput): Promise<void> {
+      await secrets.cancelDeletion(secretId);
+    },
+
+    /** Undoes that; the secret is kept for the longest time that there is. */
+    async scheduleDeletion({ secretId }: StepInput): Promise<void> {
+      await secrets.scheduleDeletion(secretId);
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import type { MetricDatum, StandardUnit } from '@aws-sdk/client-cloudwatch';
+import { CloudWatchClient, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
+import type { MetricPoint, MetricSink } from '../activities/metrics';
+import { AWS_CLIENT_OPTIONS } from './aws-client-options';
+import type { Logger } from './logging';
+
+const NAMESPACE = 'SecretRotation';
+const EVERY_MS = 10_000;
+/** CloudWatch API Reference, PutMetricData: 1,000 metrics and 1 MB for one request. */
+const MOST_IN_A_REQUEST = 1_000;
+/** What waits while CloudWatch cannot be reached; some 10 MB, and more than a fleet of a thousand secrets makes. */
+const MOST_WAITING = 20_000;
+
+const UNIT: Record<MetricPoint['name'], StandardUnit> = {
+  RotationSuccess: 'Count',
+  RotationDuration: 'Seconds',
+  SecretAge: 'None',
+};
+
+/** A sink that can be closed. */
+export interface CloudWatchMetrics extends MetricSink {
+  /** Sends what waits, once. */
+  close(): Promise<void>;
+}
+
+/** Where there is no CloudWatch. */
+export const NO_SINK: MetricSink = { add: () => undefined };
+
+/**
+ * Sends data points to CloudWatch every ten seconds, many in one request: each for its secret, and again for its whole environment, so
+ * that one alarm can watch all of it. While CloudWatch does not take them they wait, as far as 20,000; then the oldest are dropped.
+ */
+export function startCloudWatchMetrics(logger: Logger, everyMs = EVERY_MS): CloudWatchMetrics {
+  const client = new CloudWatchClient(AWS_CLIENT_OPTIONS);
+  let waiting: MetricDatum[] = [];
+  let failing = false;
+  let sending = Promise.resolve();
+
+  async function send(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, MOST_IN_A_REQUEST);
+      try {
+        await client.send(new PutMetricDataCommand({ Namespace: NAMESPACE, MetricData: batch }));
+      } catch (error) {
+        if (!failing) logger.warn({ event: 'metrics-not-sent', error }, 'CloudWatch takes no metrics; they wait');
+        failing = true;
+        return;
+      }
+      if (failing) logger.info({ event: 'metrics-sent' }, 'CloudWatch takes metrics again');
+      failing = false;
+      const sent = new Set(batch);
+      waiting = waiting.filter((datum) => !sent.has(datum));
+    }
+  }
+
+  const flush = () => (sending = sending.then(send));
+  const timer = setInterval(() => void flush(), everyMs);
+  timer.unref();
+
+  return {
+    add(point) {
+      waiting.push(...dataOf(point));
+      if (waiting.length > MOST_WAITING) waiting = waiting.slice(-MOST_WAITING);
+    },
+    async close() {
+      clearInterval(timer);
+      await flush();
+      client.destroy();
+    },
+  };
+}
+
+function dataOf({ name, environment, secret, value, at }: MetricPoint): MetricDatum[] {
+  const ofEnvironment = { Name: 'Environment', Value: environment };
+  const datum = { MetricName: name, Value: value, Unit: UNIT[name], Timestamp: at };
+  return [
+    { ...datum, Dimensions: [ofEnvironment, { Name: 'SecretName', Value: secret }] },
+    { ...datum, Dimensions: [ofEnvironment] },
+  ];
+}

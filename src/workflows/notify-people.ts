@@ -1,0 +1,75 @@
+import { log, workflowInfo } from '@temporalio/workflow';
+import { secretIdOf } from '../rotation/names';
+import type { NotifyPeopleInput, NotifyPeopleResult } from '../rotation/notifications';
+import { activitiesFor } from './saga/activities';
+import { causeOf } from './saga/failures';
+
+/** A channel that is down is tried for an hour, at ever longer intervals. */
+const LIMIT_MS = 60 * 60_000;
+const RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 5 * 60_000 };
+
+/**
+ * Tells people by every channel that the catalog's routes name, each on its own, so that what they are told of need not wait for any
+ * of them. It never fails: what could not be sent is a line in the worker's log, `"event":"notification-not-sent"`, and in its result.
+ *
+ * It speaks of the workflow that started it. Its own ID says what is told of which run, and each ID is taken once, so that nobody is
+ * told the same twice; what a channel gets has this run's ID as its own, whichever try it is.
+ */
+export async function notifyPeople(input: NotifyPeopleInput): Promise<NotifyPeopleResult> {
+  const { environment, secret, event, severity, requestedBy, reason } = input;
+  const { firstExecutionRunId: id, parent, workflowId, runId, startTime } = workflowInfo();
+  const about = secret === undefined ? environment : secretIdOf(environment, secret);
+  const activitiesTo = (summary: string) =>
+    activitiesFor({
+      subject: { secretId: about, requestedBy, reason },
+      step: 'notify',
+      summary,
+      limitMs: LIMIT_MS,
+      retry: RETRY,
+      onAuditDown: () => undefined,
+    });
+  const result: NotifyPeopleResult = { sent: [], notSent: [] };
+  const failed = (channel: string, error: unknown) => {
+    const problem = causeOf(error).message;
+    result.notSent.push({ channel, problem });
+    log.error(`A notification was not sent: ${problem}`, {
+      event: 'notification-not-sent',
+      channel,
+      about: event,
+      environment,
+      secret,
+    });
+  };
+
+  const { channels: chosen, message, next } = input;
+  const channels =
+    chosen ??
+    (await activitiesTo('find the channels')
+      .read.findChannels({ environment, event, severity })
+      .catch((error: unknown) => {
+        failed('(the catalog)', error);
+        return [];
+      }));
+  await Promise.all(
+    channels.map(async (channel) => {
+      try {
+        await activitiesTo(`tell ${channel}: ${event}`).write.notify({
+          channel,
+          id,
+          event,
+          severity,
+          environment,
+          secret,
+          message,
+          next,
+          workflow: { workflowId: parent?.workflowId ?? workflowId, runId: parent?.runId ?? runId },
+          at: startTime.toISOString(),
+        });
+        result.sent.push(channel);
+      } catch (error) {
+        failed(channel, error);
+      }
+    }),
+  );
+  return result;
+}

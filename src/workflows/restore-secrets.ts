@@ -1,0 +1,214 @@
+import {
+  ApplicationFailure,
+  ChildWorkflowCancellationType,
+  ChildWorkflowFailure,
+  continueAsNew,
+  defineQuery,
+  isCancellation,
+  ParentClosePolicy,
+  setHandler,
+  startChild,
+} from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { backupUrl } from '../rotation/backup';
+import type {
+  BackupProgress,
+  BackupReference,
+  RestoredSecret,
+  RestoreInput,
+  RestoreResult,
+  RestoreSecretInput,
+  SecretDifference,
+} from '../rotation/backup';
+import { BackupFailure, Cause, RotationFailure } from '../rotation/errors';
+import { inLanes } from '../rotation/in-lanes';
+import { rotationWorkflowId, secretIdOf } from '../rotation/names';
+import type { RotationInput, RotationResult } from '../rotation/types';
+import { activitiesFor } from './saga/activities';
+import type { StepActivities } from './saga/activities';
+import { checkEnvironmentInput } from './saga/environment-input';
+import { causeOf, environmentFailed, refuse } from './saga/failures';
+
+/** How long one look at the backup may take, and how long it is tried again. */
+const LOOK_MS = 10 * 60_000;
+const PATIENCE_MS = 15 * 60_000;
+/** One look's share: what it reads is kept in mind for redaction, and what it answers is kept in history. */
+const COMPARED_AT_ONCE = 50;
+const WORKED_ON_AT_ONCE = 10;
+/** Far below the 51,200 events that a history may have; afterwards the restore goes on in a new run. */
+const SECRETS_PER_RUN = 500;
+
+/** Where a restore of thousands of secrets goes on after it has continued as new. */
+interface SoFar {
+  backup: BackupReference;
+  differences: SecretDifference[];
+  results: RestoredSecret[];
+}
+
+/**
+ * Sets an environment's secrets back to what a backup holds. The whole backup is verified before anything is changed. Then each secret
+ * is restored by a workflow of its own, administrators first; last, what was restored is brought to the dependents. One that fails does
+ * not stop the others.
+ */
+export async function restoreSecrets(input: RestoreInput, soFar?: SoFar): Promise<RestoreResult> {
+  const progress: BackupProgress = { doing: 'verifying the backup', done: 0, total: 0 };
+  setHandler(defineQuery<BackupProgress>('progress'), () => progress);
+  const { backup, differences, results: known } = soFar ?? (await prepare(input, progress));
+  const results = new Map(known.map((result) => [result.secret, result]));
+
+  async function each(doing: string, due: SecretDifference[], work: Work): Promise<void> {
+    Object.assign(progress, { doing, done: 0, total: due.length });
+    await inLanes(due.slice(0, room), WORKED_ON_AT_ONCE, async (secret) => {
+      results.set(secret.secret, await work(secret));
+      progress.done++;
+    });
+    room -= Math.min(due.length, room);
+    if (room > 0) return;
+    await continueAsNew<typeof restoreSecrets>(input, { backup, differences, results: [...results.values()] });
+  }
+
+  let room = SECRETS_PER_RUN;
+  const waiting = (first: boolean) =>
+    differences.filter((secret) => (secret.first ?? false) === first && !results.has(secret.secret));
+  const restore: Work = (secret) => restoreOne(input, backup, secret);
+  await each('restoring the administrators', waiting(true), restore);
+  await each('restoring the secrets', waiting(false), restore);
+  const undelivered = differences.filter(({ secret }) => results.get(secret)?.outcome === 'to-be-delivered');
+  await each('delivering to the dependents', undelivered, ({ secret }) =>
+    deliverOne(input, results.get(secret) as RestoredSecret),
+  );
+  return reportOf(input, backup, differences, results);
+}
+
+type Work = (secret: SecretDifference) => Promise<RestoredSecret>;
+
+/** Finds and verifies the backup, and sees how it differs; nothing has been changed when this fails. */
+async function prepare(input: RestoreInput, progress: BackupProgress): Promise<SoFar> {
+  let step = 'checkInput';
+  const activities = (name: string, summary: string): Pick<StepActivities, 'read' | 'waitLong'> => {
+    step = name;
+    return activitiesFor({
+      subject: { secretId: `${environment}/*`, reason: input.reason, requestedBy: input.requestedBy },
+      step: name,
+      summary,
+      limitMs: PATIENCE_MS,
+      onAuditDown: () => undefined,
+    });
+  };
+  const { environment, from, kmsKey } = input;
+  try {
+    checkInput(input);
+    const plan = await activities('loadBackupPlan', `look up where backups of ${environment} go`).read.loadBackupPlan({
+      environment,
+    });
+    const backup = await activities('findBackup', `find the backup ${from}`).read.findBackup({
+      environment,
+      plan,
+      from,
+      kmsKey,
+    });
+    const { secrets } = await activities('openBackup', `verify ${backupUrl(backup)}`)
+      .waitLong(LOOK_MS)
+      .openBackup({ backup, secrets: input.secrets });
+    Object.assign(progress, { doing: 'comparing the secrets with the backup', total: secrets.length });
+    const differences: SecretDifference[] = [];
+    for (let at = 0; at < secrets.length; at += COMPARED_AT_ONCE) {
+      const page = secrets.slice(at, at + COMPARED_AT_ONCE);
+      const compared = await activities('compare', `compare ${page.length} secrets with the backup`)
+        .waitLong(LOOK_MS)
+        .compareWithBackup({ backup, secrets: page });
+      differences.push(...compared.differences);
+      progress.done = differences.length;
+    }
+    return { backup, differences, results: differences.flatMap(settled) };
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    throw environmentFailed(BackupFailure.RestoreRefused, step, causeOf(error));
+  }
+}
+
+function checkInput(input: RestoreInput): void {
+  checkEnvironmentInput(input, ['environment', 'from', 'kmsKey', 'reason', 'requestedBy'], {
+    required: ['from'],
+    others: ['secrets', 'dryRun'],
+  });
+  const { secrets, dryRun } = input;
+  const bad = (why: string) => refuse(Cause.BadInput, `the input's field ${why}; nothing was started.`);
+  if (dryRun !== undefined && typeof dryRun !== 'boolean') throw bad('dryRun is not true or false');
+  if (secrets === undefined) return;
+  const names = Array.isArray(secrets) && secrets.length > 0 && secrets.every((name) => typeof name === 'string');
+  if (!names) throw bad('secrets is not a list of names');
+}
+
+/** What nothing is done with. */
+function settled({ secret, difference }: SecretDifference): RestoredSecret[] {
+  if (difference === 'same') return [{ secret, difference, outcome: 'same' }];
+  if (difference !== 'not-declared') return [];
+  return [{ secret, difference, outcome: 'left-out', message: 'the catalog does not name it any more' }];
+}
+
+async function restoreOne(
+  input: RestoreInput,
+  backup: BackupReference,
+  { secret, difference, delivered }: SecretDifference,
+): Promise<RestoredSecret> {
+  const { environment, reason, requestedBy, dryRun } = input;
+  const child: RestoreSecretInput = { environment, secret, backup, dryRun, reason, requestedBy };
+  const ended = await run('restoreSecret', child, `Restore ${secretIdOf(environment, secret)}`);
+  if ('message' in ended) return { secret, difference, ...ended };
+  const { outcome, versions, warnings } = ended.result;
+  const about = { secret, difference, versionId: versions.current, message: warnings?.join(' ') };
+  if (outcome === 'dry-run') return { ...about, outcome: 'would-be-restored' };
+  if (outcome === 'aborted') return { ...about, outcome: 'failed', message: 'it was aborted, and is as it was' };
+  return { ...about, outcome: delivered ? 'to-be-delivered' : 'restored' };
+}
+
+async function deliverOne(
+  { environment, reason, requestedBy }: RestoreInput,
+  restored: RestoredSecret,
+): Promise<RestoredSecret> {
+  const { secret } = restored;
+  const child: RotationInput = { environment, secret, reason, requestedBy };
+  const ended = await run('deliverSecret', child, `Deliver ${secretIdOf(environment, secret)}`);
+  if ('message' in ended) return { ...restored, outcome: 'not-delivered', message: ended.message };
+  return { ...restored, outcome: 'restored' };
+}
+
+type Ended = { result: RotationResult } | { outcome: 'refused' | 'failed'; message: string };
+
+/** A workflow for one secret, under the ID that keeps others away from it. */
+async function run(type: string, input: RotationInput | RestoreSecretInput, staticSummary: string): Promise<Ended> {
+  try {
+    const child = await startChild<(input: RotationInput) => Promise<RotationResult>>(type, {
+      workflowId: rotationWorkflowId(input.environment, input.secret),
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+      staticSummary,
+    });
+    return { result: await child.result() };
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      const secretId = secretIdOf(input.environment, input.secret);
+      return { outcome: 'refused', message: `it is being changed already: keyturn status ${secretId}` };
+    }
+    const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
+    const refused = cause instanceof ApplicationFailure && cause.type === RotationFailure.RotationRefused;
+    return { outcome: refused ? 'refused' : 'failed', message: causeOf(error).message };
+  }
+}
+
+function reportOf(
+  { environment, dryRun }: RestoreInput,
+  backup: BackupReference,
+  differences: SecretDifference[],
+  results: Map<string, RestoredSecret>,
+): RestoreResult {
+  const secrets = differences.flatMap(({ secret }) => results.get(secret) ?? []);
+  const complete = secrets.every(
+    ({ outcome }) => outcome === 'same' || outcome === 'restored' || outcome === 'left-out',
+  );
+  const outcome = dryRun ? 'dry-run' : complete ? 'restored' : 'incomplete';
+  return { outcome, environment, from: backupUrl(backup), time: backup.time, secrets };
+}

@@ -1,0 +1,32 @@
+import { CancellationScope, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
+import { WorkflowIdReusePolicy } from '@temporalio/common';
+import { secretIdOf } from '../../rotation/names';
+import type { NotifyPeopleInput } from '../../rotation/notifications';
+import type { notifyPeople } from '../notify-people';
+
+/**
+ * Has people told by a workflow of its own, which outlives this one; only its start is waited for.
+ *
+ * @param which tells several notifications of the same event of one run apart.
+ * @returns why it could not be started, or nothing; also when it was started before.
+ */
+export async function tellPeople(input: NotifyPeopleInput, which?: string): Promise<string | undefined> {
+  const { environment, secret, event } = input;
+  const about = secret === undefined ? environment : secretIdOf(environment, secret);
+  const parts = ['notification', about, event, workflowInfo().runId, which];
+  try {
+    await CancellationScope.nonCancellable(() =>
+      startChild<typeof notifyPeople>('notifyPeople', {
+        args: [input],
+        workflowId: parts.filter((part) => part !== undefined).join('/'),
+        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        staticSummary: `${input.severity}: ${event} of ${about}`,
+      }),
+    );
+    return undefined;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'WorkflowExecutionAlreadyStartedError') return undefined;
+    return error instanceof Error ? error.message : 'unknown failure';
+  }
+}
