@@ -16,6 +16,7 @@ import { createActivityBoundary } from './activities/boundary/interceptor';
 import { createEcsServices } from './activities/delivery/ecs';
 import { createKubernetesClusters } from './activities/delivery/kubernetes/clusters';
 import { createSnsClients } from './activities/notify/sns';
+import { createKmsKeyUses } from './activities/events/kms-key-uses';
 import { createPostgresServers } from './activities/postgres/server';
 import { createSecretAges } from './activities/secrets-manager/ages';
 import { createSecretStore } from './activities/secrets-manager/store';
@@ -26,6 +27,8 @@ import type { Environment, WorkerConfig } from './runtime/config';
 import { readWorkerConfig } from './runtime/config';
 import { connectWorker } from './runtime/connect-worker';
 import { countWorkers } from './runtime/count-workers';
+import { createOwnIdentity } from './runtime/events/own-identity';
+import { startEventPoller } from './runtime/events/poller';
 import { startHealthServer } from './runtime/health';
 import type { Logger } from './runtime/logging';
 import { createLogger } from './runtime/logging';
@@ -99,7 +102,7 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   opened.push(() => secretsManager.destroy());
   paceWrites(
     secretsManager,
-    createWritePace(() => countWorkers(connection, namespace, config.taskQueue)),
+    createWritePace(() => countWorkers(connection, namespace, config.taskQueue), config.secretWritesPerSecond),
   );
   // CreateAccessKey has no token: repeated by the SDK, it would make a second key.
   const iam = new IAMClient({ ...AWS_CLIENT_OPTIONS, maxAttempts: 1 });
@@ -121,6 +124,9 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   const audit = createPostgresAuditLog(config.auditDatabaseUrl);
   opened.push(() => audit.close());
 
+  const catalog = createCatalogSource(config.catalogPath);
+  const workflows = new Client({ connection, namespace, dataConverter }).workflow;
+
   const worker = await Worker.create({
     ...workerTuning(config),
     connection,
@@ -129,7 +135,7 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
     workflowBundle,
     dataConverter,
     activities: createActivities({
-      catalog: createCatalogSource(config.catalogPath),
+      catalog,
       secrets,
       ages: createSecretAges(secretsManager),
       postgres: createPostgresServers(),
@@ -140,7 +146,8 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
       backupEnvelope: createBackupEnvelope(kms),
       metrics: cloudWatch ?? NO_SINK,
       notifiers: { sns, log: createLogNotifier(logger), env: process.env },
-      rotations: new Client({ connection, namespace, dataConverter }).workflow,
+      keyUses: createKmsKeyUses(secretsManager, kms),
+      rotations: workflows,
     }),
     interceptors: { activity: [...activityInterceptors, createActivityBoundary({ audit })] },
   });
@@ -152,6 +159,18 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
       if (worker.getState() === 'RUNNING') worker.shutdown();
     },
     async run() {
+      const identity = createOwnIdentity();
+      opened.push(() => identity.close());
+      const events = startEventPoller({
+        catalog,
+        sqs,
+        workflows,
+        taskQueue: config.taskQueue,
+        ownArn: () => identity.arn(),
+        logger,
+        ...(signal && { signal }),
+      });
+      opened.push(() => events.close());
       try {
         await worker.run();
       } finally {

@@ -74,7 +74,12 @@ describe('a mistake in what every secret has is shown with its place and what to
     [
       'an unknown key of a secret',
       dev(`a: {${APP}, ▸colour: red}`),
-      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, schedule, length, alphabet, dependents, delivery, field`,
+      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, schedule, rotateAfterUses, length, alphabet, dependents, delivery, field`,
+    ],
+    [
+      'a rotation after no use at all',
+      dev(`a: {${APP}, rotateAfterUses: ▸0}`),
+      `${here}.rotateAfterUses: must be at least 1, not 0`,
     ],
     [
       'a key of another type',

@@ -79,16 +79,23 @@ describe('when a secret is rotated by itself', () => {
 
   test('is joined by the weekly run of its environment, Mondays at 02:00 UTC unless something else is written', async () => {
     const catalog = await load(
-      'environments: { a: {secrets: {}}, b: {schedules: {weeklyRun: never}, secrets: {}}, c: {schedules: {weeklyRun: {dayOfWeek: sunday, hour: 5}, timeZone: America/New_York, catchUpWindow: 2 hours, jitter: 0 s}, secrets: {}} }',
+      'environments: { a: {secrets: {}}, b: {schedules: {weeklyRun: never, ageCheck: never}, secrets: {}}, c: {schedules: {weeklyRun: {dayOfWeek: sunday, hour: 5}, timeZone: America/New_York, catchUpWindow: 2 hours, jitter: 0 s}, secrets: {}} }',
     );
-    const seen = catalog.environments().map(({ schedules: { weeklyRun, ...others } }) => ({
+    const seen = catalog.environments().map(({ schedules: { weeklyRun, ageCheck, ...others } }) => ({
       run: weeklyRun && cronTextOf(weeklyRun),
+      daily: ageCheck && cronTextOf(ageCheck),
       ...others,
     }));
     expect(seen).toEqual([
-      { run: '0 2 * * MON', timeZone: 'UTC', jitterMs: HOUR_MS, catchUpWindowMs: DAY_MS },
-      { run: undefined, timeZone: 'UTC', jitterMs: HOUR_MS, catchUpWindowMs: DAY_MS },
-      { run: '0 5 * * SUN', timeZone: 'America/New_York', jitterMs: 0, catchUpWindowMs: 2 * HOUR_MS },
+      { run: '0 2 * * MON', daily: '0 6 * * *', timeZone: 'UTC', jitterMs: HOUR_MS, catchUpWindowMs: DAY_MS },
+      { run: undefined, daily: undefined, timeZone: 'UTC', jitterMs: HOUR_MS, catchUpWindowMs: DAY_MS },
+      {
+        run: '0 5 * * SUN',
+        daily: '0 6 * * *',
+        timeZone: 'America/New_York',
+        jitterMs: 0,
+        catchUpWindowMs: 2 * HOUR_MS,
+      },
     ]);
   });
 });
@@ -275,6 +282,11 @@ describe('a mistake in schedules is shown with its place and what to do:', () =>
       'an unknown key of the weekly run',
       environment('schedules: {weeklyRun: {▸day: monday}}'),
       `${there}.schedules.weeklyRun.day: is no key of the weekly run; its keys are dayOfWeek, hour, minute`,
+    ],
+    [
+      'an unknown key of the age check',
+      environment('schedules: {ageCheck: {▸day: monday}}'),
+      `${there}.schedules.ageCheck.day: is no key of the age check; its keys are hour, minute`,
     ],
     [
       'a weekly run on no day',

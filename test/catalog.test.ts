@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CatalogError, createCatalogSource, loadCatalog, UnknownSecretError, type Catalog } from '../src/catalog';
 import { catalogJsonSchema } from '../src/catalog/json-schema';
+import { catalogReference } from '../src/catalog/reference';
 
 const DAY_MS = 86_400_000;
 const SAMPLE = join(__dirname, '../keyturn.yaml');
@@ -98,6 +99,19 @@ describe('the sample catalog', () => {
 
   test('has the JSON Schema that the catalog schema makes; after a change: npm run build && node dist/src/catalog/write-json-schema.js', () => {
     expect(readFileSync(join(__dirname, '../keyturn.schema.json'), 'utf8')).toBe(catalogJsonSchema());
+  });
+
+  test('has the reference that the catalog schema makes, by the same command, and each of its links leads to a section', () => {
+    const reference = readFileSync(join(__dirname, '../docs/catalog.md'), 'utf8');
+    expect(reference).toBe(catalogReference());
+    const anchors = [...reference.matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    const linked = [...reference.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor);
+    expect(new Set(linked)).toEqual(new Set(anchors.filter((anchor) => anchor !== 'the-file')));
   });
 });
 

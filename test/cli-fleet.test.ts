@@ -1,4 +1,5 @@
 import type { FleetReport } from '../src/rotation/fleet';
+import { rotationWorkflowId } from '../src/rotation/names';
 import { createCli } from './testbed/cli-process';
 import type { Cli } from './testbed/cli-process';
 import { fleetOf, outcomesOf } from './testbed/fleets';
@@ -45,6 +46,17 @@ test('keyturn rotate --all --type rotates the secrets of that type and no other'
     outcomes: { unused: 'rotated', jwt: 'rotated', 'not-yet-there': 'rotated' },
   });
   expect((await bed.secrets.labels('app')).current).toBe(current);
+});
+
+test('an emergency goes before all other work, of one secret as of all', async () => {
+  const priorityOf = async (workflowId: string) =>
+    (await bed.client.workflow.getHandle(workflowId).describe()).priority?.priorityKey;
+  expect((await cli.run(['rotate', id('jwt'), '--emergency'])).code).toBe(0);
+  expect(await priorityOf(rotationWorkflowId(bed.environment, 'jwt'))).toBe(1);
+  const { code } = await cli.run(['rotate', bed.environment, '--all', '--type', 'app-secret', '--emergency']);
+  expect(code).toBe(0);
+  expect(await priorityOf(fleetOf(bed).workflowId)).toBe(1);
+  expect(await priorityOf(rotationWorkflowId(bed.environment, 'unused'))).toBe(1);
 });
 
 test('types that Keyturn does not rotate yet match nothing, and that is said', async () => {

@@ -33,7 +33,7 @@ beforeAll(async () => {
   cli = createCli(bed);
 });
 afterAll(async () => {
-  await declared({}, { schedules: { weeklyRun: 'never' } });
+  await declared({}, { schedules: { weeklyRun: 'never', ageCheck: 'never' } });
   await cli.run(['apply']);
   await cli.stop();
   await bed.close();
@@ -45,6 +45,7 @@ function declared(secrets: Secrets, policy: object = {}): Promise<void> {
 
 const idOf = (secret: string) => `keyturn/rotation/${bed.environment}/${secret}`;
 const weeklyRun = () => `keyturn/environment/${bed.environment}`;
+const ageCheck = () => `keyturn/ages/${bed.environment}`;
 const schedule = (secret: string): ScheduleHandle => bed.client.schedule.getHandle(idOf(secret));
 
 /** What is done with which schedule. */
@@ -93,18 +94,19 @@ test('plan shows what apply would create and the policy in force, and changes no
     `+ create ${weeklyRun()}  0 2 * * MON in Europe/Berlin`,
     expect.stringMatching(new RegExp(`^\\+ create ${idOf('jwt')}  every 180 d \\(.+ into each\\)$`)),
     `+ create ${idOf('web/session')}  30 3 1 * * in Europe/Berlin`,
-    '3 to create.',
+    `+ create ${ageCheck()}  0 6 * * * in Europe/Berlin`,
+    '4 to create.',
   ]);
   await expect(schedule('jwt').describe()).rejects.toThrow('not found');
 
   expect(await cli.run(['plan', '--check'])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('3 schedules are not as the catalog says'),
+    stderr: expect.stringContaining('4 schedules are not as the catalog says'),
   });
-  expect((await cli.run(['apply'])).stdout).toContain('3 created.');
+  expect((await cli.run(['apply'])).stdout).toContain('4 created.');
   expect(await cli.run(['plan', bed.environment, '--check'])).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('3 as they should be.'),
+    stdout: expect.stringContaining('4 as they should be.'),
   });
   expect(await settingsOf(schedule('jwt'))).toMatchObject({
     action: {
@@ -171,7 +173,7 @@ test('a change is shown field by field, and keeps the pause of an operator', asy
   expect(after.state).toEqual(before.state);
   expect(after.spec).toMatchObject({ timezone: 'Asia/Tokyo', jitter: 600_000 });
   const kept = await applied();
-  expect(deeds(kept)).toEqual({ [weeklyRun()]: 'nothing', [idOf('a')]: 'nothing' });
+  expect(deeds(kept)).toEqual({ [weeklyRun()]: 'nothing', [ageCheck()]: 'nothing', [idOf('a')]: 'nothing' });
   expect((await schedule('a').describe()).state).toEqual(before.state);
   await schedule('a').unpause();
 });
@@ -215,7 +217,10 @@ test('the schedule of a secret that is no longer declared, or rotated by hand, g
     for await (const { scheduleId } of bed.client.schedule.list()) found.push(scheduleId);
     return ['a', 'b', 'c'].every((name) => found.includes(idOf(name)));
   });
-  await declared({ a: APP, b: { ...APP, schedule: 'by-hand' } }, { schedules: { weeklyRun: 'never' } });
+  await declared(
+    { a: APP, b: { ...APP, schedule: 'by-hand' } },
+    { schedules: { weeklyRun: 'never', ageCheck: 'never' } },
+  );
   const { stdout } = await cli.run(['plan']);
   expect(stdout).toMatch(/^- delete keyturn\/rotation\/.+\/c {2}every 90 d/m);
   expect(deeds(await applied())).toEqual({
@@ -223,6 +228,7 @@ test('the schedule of a secret that is no longer declared, or rotated by hand, g
     [idOf('b')]: 'delete',
     [idOf('c')]: 'delete',
     [weeklyRun()]: 'delete',
+    [ageCheck()]: 'delete',
   });
   for (const gone of [schedule('b'), schedule('c'), bed.client.schedule.getHandle(weeklyRun())]) {
     await expect(gone.describe()).rejects.toThrow('not found');

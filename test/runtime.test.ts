@@ -55,6 +55,7 @@ describe('the configuration', () => {
       healthAddress: { host: '127.0.0.1', port: 9465 },
       metricsAddress: { host: '127.0.0.1', port: 9464 },
       maxCachedWorkflows: 250,
+      secretWritesPerSecond: 40,
       cloudWatchMetrics: false,
     });
   });
@@ -70,6 +71,7 @@ describe('the configuration', () => {
       KEYTURN_LOG_LEVEL: 'loud',
       KEYTURN_MAX_CACHED_WORKFLOWS: 'many',
       KEYTURN_PAYLOAD_KMS_KEY: 'not a key',
+      KEYTURN_SECRET_WRITES_PER_SECOND: '0',
       TEMPORAL_ADDRESS: 'https://temporal.example.com:7233',
       TEMPORAL_TLS: 'yes',
       TEMPORAL_TLS_CLIENT_CERT_PATH: projectFile('package.json'),
@@ -86,6 +88,7 @@ describe('the configuration', () => {
       'KEYTURN_MAX_CACHED_WORKFLOWS',
       'KEYTURN_METRICS_ADDRESS',
       'KEYTURN_PAYLOAD_KMS_KEY',
+      'KEYTURN_SECRET_WRITES_PER_SECOND',
       'TEMPORAL_ADDRESS',
       'TEMPORAL_CONFIG_FILE',
       'TEMPORAL_DEPLOYMENT_NAME',

@@ -118,6 +118,23 @@ describe("Temporal's own description says that", () => {
     ]);
   });
 
+  test('ages are checked every day at 06:00 of the environment, or when the catalog says', async () => {
+    const [, daily] = await wantedBy('dev', 'schedules: {timeZone: Europe/Berlin},', {});
+    if (!daily) throw new Error('there is no age check');
+    expect(daily).toMatchObject({
+      scheduleId: 'keyturn/ages/dev',
+      action: { workflowType: 'checkSecretAges', args: [{ environment: 'dev' }] },
+    });
+    expect(iso(await timesOf(daily, '2027-03-27T00:00:00Z')).slice(0, 3)).toEqual([
+      '2027-03-27T05:00:00Z',
+      '2027-03-28T04:00:00Z',
+      '2027-03-29T04:00:00Z',
+    ]);
+    const [, other] = await wantedBy('dev', 'schedules: {ageCheck: {hour: 23, minute: 15}},', {});
+    expect(other?.spec.calendars?.[0]).toMatchObject({ hour: [{ start: 23 }], minute: [{ start: 15 }] });
+    expect(await wantedBy('dev', 'schedules: {ageCheck: never, weeklyRun: never},', {})).toEqual([]);
+  });
+
   test('the 31st is left out of months that have none', async () => {
     const wanted = await wantedBy('dev', '', { x: app('cron: "0 4 31 * *"') });
     expect(iso(await timesOf(nth(wanted, 1), '2027-01-01T00:00:00Z')).slice(0, 4)).toEqual([
@@ -139,8 +156,9 @@ describe("Temporal's own description says that", () => {
       `keyturn/environment/${environment}`,
       `keyturn/rotation/${environment}/app`,
       `keyturn/rotation/${environment}/db`,
+      `keyturn/ages/${environment}`,
     ]);
-    for (const schedule of wanted.slice(1)) {
+    for (const schedule of wanted.slice(1, 3)) {
       const times = await timesOf(schedule, '2027-01-01T00:00:00Z');
       expect(times).toHaveLength(10);
       expect(iso(times).every((time) => time.endsWith('T03:30:00Z'))).toBe(true);
@@ -154,7 +172,7 @@ describe('a thousand secrets', () => {
 
   test('of one interval are spread over its days, the same ones each time', async () => {
     const secrets = Object.fromEntries(names.map((name) => [name, 'type: app-secret']));
-    const [, ...wanted] = await wantedBy('production', '', secrets);
+    const [, ...wanted] = await wantedBy('production', 'schedules: {ageCheck: never},', secrets);
     const offsets = wanted.map(({ spec }) => Number(spec.intervals?.[0]?.offset));
     const perDay = new Map<number, number>();
     for (const offset of offsets)
@@ -162,14 +180,14 @@ describe('a thousand secrets', () => {
     expect(perDay.size).toBeGreaterThan(85);
     // 11 a day on average.
     expect(Math.max(...perDay.values())).toBeLessThan(30);
-    const [, ...again] = await wantedBy('production', '', secrets);
+    const [, ...again] = await wantedBy('production', 'schedules: {ageCheck: never},', secrets);
     expect(again.map(({ spec }) => Number(spec.intervals?.[0]?.offset))).toEqual(offsets);
   });
 
   test('of one minute of the calendar start spread over the jitter', async () => {
     const [, ...wanted] = await wantedBy(
       'production',
-      '',
+      'schedules: {ageCheck: never},',
       Object.fromEntries(names.map((name) => [name, 'type: app-secret, schedule: {cron: "0 2 * * 1"}'])),
     );
     const first: (Date | undefined)[] = [];

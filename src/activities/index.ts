@@ -1,4 +1,5 @@
 import type { WorkflowClient } from '@temporalio/client';
+import { createAgesActivities } from './ages/activities';
 import { createApiKeyActivities } from './api-keys/activities';
 import type { ApiKeyProviders } from './api-keys/providers';
 import { createAuditActivities } from './audit/activities';
@@ -12,6 +13,9 @@ import type { CatalogSource } from './catalog';
 import { createDeliveryActivities } from './delivery/activities';
 import type { EcsServices } from './delivery/ecs';
 import type { KubernetesClusters } from './delivery/kubernetes/clusters';
+import { createEventActivities } from './events/activities';
+import type { EventCatalog } from './events/activities';
+import type { KmsKeyUses } from './events/kms-key-uses';
 import { createFleetRotationActivities } from './fleet/rotations';
 import { createSurveyActivities } from './fleet/survey';
 import type { FleetCatalog } from './fleet/survey';
@@ -26,10 +30,11 @@ import { createRotationActivities } from './rotations';
 import { createSecretsManagerActivities } from './secrets-manager/activities';
 import type { SecretAges } from './secrets-manager/ages';
 import type { SecretStore } from './secrets-manager/store';
+import { createUsageActivities } from './usage/activities';
 
 /** The outside systems. Tests hand in other endpoints here. */
 export interface ActivityDependencies {
-  catalog: CatalogSource & { load(): Promise<FleetCatalog> };
+  catalog: CatalogSource & { load(): Promise<FleetCatalog & EventCatalog> };
   secrets: SecretStore;
   ages: SecretAges;
   postgres: PostgresServers;
@@ -38,6 +43,7 @@ export interface ActivityDependencies {
   ecs: EcsServices;
   backupBucket: BackupBucket;
   backupEnvelope: BackupEnvelope;
+  keyUses: KmsKeyUses;
   notifiers: Omit<NotifierParts, 'secrets'>;
   metrics: MetricSink;
   rotations: Pick<WorkflowClient, 'getHandle'>;
@@ -45,15 +51,17 @@ export interface ActivityDependencies {
 
 export function createActivities(dependencies: ActivityDependencies) {
   const { catalog, secrets, ages, postgres, apiKeys, kubernetes, ecs, notifiers, metrics, rotations } = dependencies;
-  const { backupBucket: bucket, backupEnvelope } = dependencies;
+  const { backupBucket: bucket, backupEnvelope, keyUses } = dependencies;
   const credentials = createCredentials(secrets);
   const backups = createBackups(secrets, bucket, backupEnvelope);
   return {
+    ...createAgesActivities({ catalog, ages, metrics }),
     ...createApiKeyActivities(secrets, apiKeys),
     ...createAuditActivities(),
     ...createBackupActivities({ catalog, secrets, backups, bucket, postgres, credentials }),
     ...createCatalogActivities(catalog),
     ...createDeliveryActivities({ secrets, kubernetes, ecs }),
+    ...createEventActivities({ catalog, keyUses, rotations }),
     ...createFleetRotationActivities(rotations),
     ...createNotifyActivities(catalog, { ...notifiers, secrets }),
     ...createOutcomeActivities(metrics),
@@ -62,6 +70,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...createRotationActivities(rotations),
     ...createSecretsManagerActivities(secrets),
     ...createSurveyActivities({ catalog, secrets, ages }),
+    ...createUsageActivities({ catalog, secrets, workflows: rotations }),
   };
 }
 

@@ -75,7 +75,7 @@ export function measureRotation(rotation: EndedRotation, sink: MetricSink): void
 }
 
 /** Notes how old a secret's current version is, for Prometheus and for the sink. Only within an activity. */
-function measureAge(
+export function measureAge(
   { environment, secret, ageMs }: { environment: string; secret: string; ageMs: number },
   sink: MetricSink,
 ): void {

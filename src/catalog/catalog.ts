@@ -1,3 +1,4 @@
+import type { EventSettings } from '../rotation/events';
 import { secretIdOf, type SecretType } from '../rotation/names';
 import type { NotificationSettings } from '../rotation/notifications';
 import type { RotationPlan } from '../rotation/plan';
@@ -29,6 +30,8 @@ export interface CatalogSecret {
   review: ReviewInterval;
   /** When it is rotated by itself; absent when by hand. */
   schedule?: SecretSchedule;
+  /** After how many reported uses it is rotated; absent when uses do not matter. */
+  rotateAfterUses?: number;
 }
 
 /** What a catalog file declares, with all defaults filled in. It does not change when the file does. */
@@ -69,6 +72,8 @@ export interface Catalog {
    * @throws UnknownSecretError when there is no such environment.
    */
   backup(environment: string): EnvironmentBackup | undefined;
+  /** The queue of events, and what is done about them; `undefined` where the catalog says nothing of that. */
+  events(): EventSettings | undefined;
 }
 
 /** Thrown when an environment or a secret is asked for that the catalog does not declare; its message names similar ones. */
@@ -90,7 +95,12 @@ export function parseCatalog(path: string, text: string, consequence?: string): 
   if (!parsed.success) throw refuse(problemsOf(parsed.error.issues, read.document));
   const broken = brokenRules(parsed.data, read.document);
   if (broken.length > 0) throw refuse(broken);
-  return new ParsedCatalog(path, new Map(Object.entries(parsed.data.environments)), parsed.data.notifications);
+  return new ParsedCatalog(
+    path,
+    new Map(Object.entries(parsed.data.environments)),
+    parsed.data.notifications,
+    parsed.data.events,
+  );
 }
 
 /** As they stand in the file, without those that a syntax error caused twice at the same place. */
@@ -104,6 +114,7 @@ class ParsedCatalog implements Catalog {
     readonly path: string,
     private readonly declared: ReadonlyMap<string, EnvironmentData>,
     private readonly told: CatalogData['notifications'],
+    private readonly heeded: CatalogData['events'],
   ) {}
 
   environments(): EnvironmentPolicy[] {
@@ -126,6 +137,7 @@ class ParsedCatalog implements Catalog {
           maxAgeMs,
           review,
           ...(schedule && { schedule }),
+          ...(written.rotateAfterUses !== undefined && { rotateAfterUses: written.rotateAfterUses }),
         };
       });
     });
@@ -165,6 +177,10 @@ class ParsedCatalog implements Catalog {
 
   backup(environment: string): EnvironmentBackup | undefined {
     return environmentBackupOf(this.environment(environment));
+  }
+
+  events(): EventSettings | undefined {
+    return this.heeded;
   }
 
   private environment(environment: string): EnvironmentData {

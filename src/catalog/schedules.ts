@@ -17,6 +17,8 @@ const WEEKLY_RUN: Calendar = {
   daysOfWeek: [1],
 };
 
+const AGE_CHECK: Calendar = { ...WEEKLY_RUN, hours: [6], daysOfWeek: [0, 1, 2, 3, 4, 5, 6] };
+
 /** When a schedule runs: again and again after the same time, or at the times of a calendar in a time zone (IANA name). */
 export type ScheduleTimes = { everyMs: number } | { calendar: Calendar; timeZone: string };
 
@@ -37,6 +39,8 @@ export interface EnvironmentSchedules {
   timeZone: string;
   /** When what is overdue is rotated; absent for never. */
   weeklyRun?: Calendar;
+  /** When ages are measured; absent for never. */
+  ageCheck?: Calendar;
   /** For secrets that say nothing else, in milliseconds. */
   jitterMs: number;
   /** In milliseconds. */
@@ -45,10 +49,11 @@ export interface EnvironmentSchedules {
 
 /** What applies to the schedules of an environment: what is written, else the defaults. */
 export function environmentSchedules({ schedules = {} }: EnvironmentData): EnvironmentSchedules {
-  const { timeZone = TIME_ZONE, weeklyRun = WEEKLY_RUN, jitter, catchUpWindow } = schedules;
+  const { timeZone = TIME_ZONE, weeklyRun = WEEKLY_RUN, ageCheck = AGE_CHECK, jitter, catchUpWindow } = schedules;
   return {
     timeZone,
     ...(weeklyRun !== 'never' && { weeklyRun }),
+    ...(ageCheck !== 'never' && { ageCheck }),
     jitterMs: jitter ?? JITTER_MS,
     catchUpWindowMs: catchUpWindow ?? CATCH_UP_WINDOW_MS,
   };

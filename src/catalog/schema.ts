@@ -4,6 +4,7 @@ import { duration, environmentName, secretName } from './values';
 import { apiKey } from './schema/api-key';
 import { backup } from './schema/backup';
 import { chooseOne } from './schema/choice';
+import { events } from './schema/events';
 import { appSecret, database } from './schema/generated';
 import {
   knownKeysOfBackup,
@@ -40,6 +41,7 @@ const environment = z.strictObject({
 export const catalogSchema = z.strictObject({
   environments: z.record(environmentName, environment).describe('The environments, by their names'),
   notifications: notifications.optional().describe('Who is told of what'),
+  events: events.optional(),
 });
 
 /** The catalog as parsed: durations in milliseconds, alphabets expanded, bodies of requests as JSON text. */
@@ -55,6 +57,7 @@ export type { ReviewInterval } from './schema/policy';
 /** What a mapping is and which keys it may have, by its path in the catalog. */
 export function knownKeysAt(path: readonly PropertyKey[], mapping: unknown): KnownKeys {
   if (path.length === 0) return { of: 'the catalog', keys: Object.keys(catalogSchema.shape) };
+  if (path[0] === 'events') return { of: 'events', keys: Object.keys(events.shape) };
   if (path[0] === 'notifications') return knownKeysOfNotifications(path, mapping);
   if (path.length === 2) return { of: 'an environment', keys: Object.keys(environment.shape) };
   if (path[2] === 'schedules') return knownKeysOfSchedules(path.slice(3));

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { registerAbort } from './commands/abort';
+import { registerAges } from './commands/ages';
 import { registerApply } from './commands/apply';
 import { registerAudit } from './commands/audit';
 import { registerBackup } from './commands/backup';
@@ -14,6 +15,7 @@ import { registerRestore } from './commands/restore';
 import { registerRollback } from './commands/rollback';
 import { registerRotate } from './commands/rotate';
 import { registerStatus } from './commands/status';
+import { registerUsage } from './commands/usage';
 import { registerWorker } from './commands/worker';
 import { UsageError } from './errors';
 import { ExitCode } from './exit-codes';
@@ -38,6 +40,8 @@ const COMMANDS = [
   registerRollback,
   registerPlan,
   registerApply,
+  registerAges,
+  registerUsage,
   registerBackup,
   registerRestore,
   registerDoctor,

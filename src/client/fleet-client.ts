@@ -110,7 +110,12 @@ export class FleetClient {
     try {
       // By its run: it goes on in further runs, and another fleet may come after it.
       const handle = this.client.workflow.getHandle(run.workflowId, run.runId);
-      return await unlessStopped(handle.result() as Promise<FleetReport>, signal);
+      const report = await unlessStopped(handle.result() as Promise<FleetReport>, signal);
+      ended.abort();
+      await polling;
+      // What ended since the last look.
+      if (onStatus) await this.status(run.environment).then(onStatus, () => undefined);
+      return report;
     } catch (error) {
       if (error instanceof Stopped) throw new FleetDetached(run);
       if (!(error instanceof WorkflowFailedError)) throw error;

@@ -37,6 +37,8 @@ const ROLLBACK_WORKFLOW = 'rollbackSecret';
 const WORKFLOW_TYPES: string[] = [...Object.values(ROTATION_WORKFLOWS), ROLLBACK_WORKFLOW];
 const QUERY_TIMEOUT_MS = 5_000;
 const UPDATE_TIMEOUT_MS = 10_000;
+/** Before everything else; the server takes lower numbers first. */
+const EMERGENCY_PRIORITY = { priorityKey: 1 };
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const PHASE = keyword(SEARCH_ATTRIBUTES.phase);
@@ -172,6 +174,7 @@ export class KeyturnClient {
         workflowIdConflictPolicy: 'FAIL',
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         staticSummary: `${verb} ${secretId}`,
+        ...(input.emergency && { priority: EMERGENCY_PRIORITY }),
         ...(requestedBy && { staticDetails: `Started by ${requestedBy}${reason ? ` (${reason})` : ''}` }),
         typedSearchAttributes: new TypedSearchAttributes([
           { key: keyword(SEARCH_ATTRIBUTES.environment), value: environment },

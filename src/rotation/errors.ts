@@ -24,6 +24,12 @@ export const BackupFailure = {
 } as const;
 export type BackupFailure = (typeof BackupFailure)[keyof typeof BackupFailure];
 
+/** How a look at an environment fails; nothing was changed. Details: {@link RefusedDetails}. */
+export const AGE_CHECK_FAILED = 'AgeCheckFailed';
+
+/** How counting the uses of a secret ends that the catalog does not declare. Details: {@link RefusedDetails}. */
+export const USAGE_REFUSED = 'UsageRefused';
+
 /** Why a step failed. */
 export const Cause = {
   WrongWorkflowId: 'WrongWorkflowId',
@@ -36,6 +42,8 @@ export const Cause = {
   SecretUnusable: 'SecretUnusable',
   /** Somebody else rotates this secret (AWS's own rotation). */
   ForeignRotation: 'ForeignRotation',
+  /** Secrets Manager has not asked for this version: its own rotation is off, or AWSPENDING is on another version. */
+  VersionNotExpected: 'VersionNotExpected',
   /** A staging label is neither where this rotation found it nor where it put it. */
   LabelsMoved: 'LabelsMoved',
   /** Secrets Manager does not show a version yet that it has stored. */

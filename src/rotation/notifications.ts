@@ -5,7 +5,10 @@ import { secretIdOf } from './names';
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** Each event and its usual severity; a fleet report with failures in it is a warning. */
+/**
+ * Each event and its usual severity; a fleet report with failures in it is a warning, and that KMS itself rotated a key is only for
+ * information.
+ */
 export const EVENT_SEVERITY = {
   'rotation-started': 'info',
   rotated: 'info',
@@ -25,6 +28,12 @@ export const EVENT_SEVERITY = {
   overdue: 'warning',
   'review-due': 'info',
   'fleet-report': 'info',
+  /** Somebody says that it leaked. */
+  'leak-reported': 'critical',
+  /** Somebody other than Keyturn changed it, or asked AWS to. */
+  'changed-elsewhere': 'warning',
+  /** A KMS key that encrypts secrets or backups was disabled, scheduled for deletion, or rotated. */
+  'kms-key-changed': 'critical',
 } as const satisfies Record<string, Severity>;
 
 export type NotificationEvent = keyof typeof EVENT_SEVERITY;
@@ -147,7 +156,12 @@ export function nextCommand(event: NotificationEvent, environment: string, secre
     case 'rollback-incomplete':
     case 'retirement-incomplete':
     case 'still-used':
+    case 'changed-elsewhere':
       return `keyturn status ${secretId}`;
+    case 'leak-reported':
+      return `keyturn rotate ${secretId} --emergency`;
+    case 'kms-key-changed':
+      return 'keyturn doctor';
   }
 }
 

@@ -15,7 +15,15 @@ export interface RotationInput {
   gracePeriod?: string;
   /** The credential leaked: grace zero. */
   emergency?: boolean;
+  /**
+   * The VersionId that the candidate gets, instead of the run ID: the ClientRequestToken of the rotation that Secrets Manager itself
+   * has started. The secret must carry AWSPENDING on that version.
+   */
+  versionId?: string;
 }
+
+/** What a VersionId given from outside may look like; Secrets Manager takes 32 to 64 characters (AWS API reference, 'PutSecretValue'). */
+export const VERSION_ID = /^[A-Za-z0-9._-]{32,64}$/;
 
 /** Where a rotation stands; the value of the search attribute KeyturnPhase. */
 export type Phase = 'planning' | 'rotating' | 'grace-period' | 'retiring' | 'rolling-back' | 'finished';
@@ -151,6 +159,8 @@ export interface SecretInspection {
   /** The KMS key that encrypts it; the account's own for Secrets Manager when absent. */
   kmsKeyId?: string;
   labels: StagingLabels;
+  /** The version that Secrets Manager expects has a value already: an earlier run with the same VersionId did not end by itself. */
+  candidateStored?: boolean;
   /** It will be deleted unless it is taken back; only a restore works with such a secret. */
   scheduledForDeletion?: boolean;
 }

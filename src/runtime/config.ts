@@ -7,6 +7,7 @@ import { parseListenAddress } from './addresses';
 import { StartupError } from './startup-error';
 import type { TemporalSettings } from './temporal-settings';
 import { readTemporalSettings } from './temporal-settings';
+import { WRITES_PER_SECOND } from './write-pace';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -34,6 +35,8 @@ export interface WorkerConfig extends Config {
   metricsAddress: ListenAddress;
   /** How many rotations the worker keeps in memory, at about 1 MB each. */
   maxCachedWorkflows: number;
+  /** How many writes to Secrets Manager all workers together send in a second. */
+  secretWritesPerSecond: number;
   /** Whether metrics go to CloudWatch as well. */
   cloudWatchMetrics: boolean;
   /** Turns worker versioning on. */
@@ -78,6 +81,7 @@ export async function readWorkerConfig(env: Environment): Promise<WorkerConfig> 
   const healthAddress = readAddress(env, 'KEYTURN_HEALTH_ADDRESS', '127.0.0.1:9465', problems);
   const metricsAddress = readAddress(env, 'KEYTURN_METRICS_ADDRESS', '127.0.0.1:9464', problems);
   const maxCachedWorkflows = readCount(env, 'KEYTURN_MAX_CACHED_WORKFLOWS', 250, problems);
+  const secretWritesPerSecond = readCount(env, 'KEYTURN_SECRET_WRITES_PER_SECOND', WRITES_PER_SECOND, problems);
   const cloudWatchMetrics = readFlag(env, 'KEYTURN_CLOUDWATCH_METRICS', problems);
   const deployment = readDeployment(env, problems);
   if (shared.auditDatabaseUrl === undefined && !value(env, 'KEYTURN_AUDIT_DATABASE_URL')) {
@@ -92,6 +96,7 @@ export async function readWorkerConfig(env: Environment): Promise<WorkerConfig> 
     healthAddress,
     metricsAddress,
     maxCachedWorkflows,
+    secretWritesPerSecond,
     cloudWatchMetrics,
     ...(deployment && { deployment }),
   };

@@ -5,7 +5,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
  * PutSecretValue, UpdateSecret and UpdateSecretVersionStage share one quota of 50 a second for a whole account and region (AWS Secrets
  * Manager, 'Quotas'); a fifth is left to others.
  */
-const WRITES_PER_SECOND = 40;
+export const WRITES_PER_SECOND = 40;
 const COUNTED = new Set(['PutSecretValueCommand', 'UpdateSecretCommand', 'UpdateSecretVersionStageCommand']);
 
 /** How long a count of the workers is believed. */
@@ -20,8 +20,9 @@ export interface WritePace {
  * Lets so many writes go in a second as are this worker's share; they leave in order, evenly, after a burst of a tenth of a second.
  *
  * @param workers counts the workers that take tasks, this one included. One that cannot be counted leaves the share as it was.
+ * @param perSecond what all workers may write in a second, together.
  */
-export function createWritePace(workers: () => Promise<number>, perSecond = WRITES_PER_SECOND): WritePace {
+export function createWritePace(workers: () => Promise<number>, perSecond: number): WritePace {
   let gapMs = 1_000 / perSecond;
   let askedAt = -Infinity;
   let freeAt = 0;

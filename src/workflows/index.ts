@@ -1,7 +1,10 @@
 /** The workflow types that the worker registers. */
 export { notifyPeople } from './notify-people';
 export { backupSecrets } from './backup-secrets';
+export { checkSecretAges } from './check-secret-ages';
 export { deliverSecret } from './deliver-secret';
+export { monitorUsage } from './monitor-usage';
+export { handleEvent } from './handle-event';
 export { restoreSecret } from './restore-secret';
 export { restoreSecrets } from './restore-secrets';
 export { rollbackSecret } from './rollback-secret';

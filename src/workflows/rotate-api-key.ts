@@ -1,6 +1,8 @@
+import { Cause } from '../rotation/errors';
 import type { ApiKeyPlan, RotationPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
 import { apiKeyBackRecipe, apiKeyRecipe } from './api-key-recipe';
+import { refuse } from './saga/failures';
 import { expectType, graceAskedFor, runRotation } from './saga/run-rotation';
 import type { Chosen } from './saga/run-rotation';
 
@@ -11,6 +13,12 @@ export async function rotateApiKey(input: RotationInput): Promise<RotationResult
 
 export function apiKeyRotation(plan: RotationPlan, input: RotationInput, back = false): Chosen<ApiKeyPlan> {
   const apiKey = expectType(plan, 'api-key');
+  if (input.versionId !== undefined) {
+    throw refuse(
+      Cause.BadInput,
+      'AWS cannot start the rotation of an API key: both keys work for days before AWSCURRENT moves, and its steps may take 15 minutes. Turn its rotation off with aws secretsmanager cancel-rotate-secret, and let a schedule of Keyturn start it.',
+    );
+  }
   return {
     plan: { ...apiKey, gracePeriodMs: graceOf(apiKey, input) },
     recipe: back ? apiKeyBackRecipe : apiKeyRecipe,

@@ -5,8 +5,12 @@ import type { RotationContext, Step } from './saga/step';
 
 /** The steps in Secrets Manager and towards the dependents, which every recipe has. */
 
-/** The version that still carries AWSPENDING although its rotation is gone: it was terminated. */
+/**
+ * The version that still carries AWSPENDING although its rotation is gone: it was terminated. Where Secrets Manager has chosen the
+ * VersionId, that is this rotation's own: what the target knows of it is undone, and createCandidate takes it up again.
+ */
 export function staleCandidate({ found, candidate }: Pick<RotationContext, 'found' | 'candidate'>): string | undefined {
+  if (found.candidateStored) return candidate;
   const { pending, current } = found.labels;
   return pending !== undefined && pending !== current && pending !== candidate ? pending : undefined;
 }

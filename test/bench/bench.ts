@@ -2,12 +2,16 @@
  * `npm run bench`: what rotations cost, against the same calls made directly in the same run, and what many grace periods at once cost.
  * `npm run bench -- rotations` and `npm run bench -- grace` measure one of them; `--at-once 30` does with fewer grace periods.
  * `npm run bench -- --kubernetes` measures deliveries to a cluster, together with those that are named. `--json` is for programs.
+ * `npm run bench -- --fleet` measures fleets of 100 and 500 secrets and 1,000 schedules; `--secrets 1000 --secrets 5000` and
+ * `--schedules 30` take other numbers, and with `--paced` the workers keep to their usual pace of writes.
  */
 import { parseArgs } from 'node:util';
 import { PartUnavailable } from '../lab/part';
 import { CACHED_WORKFLOWS, measureGracePeriods, ROTATIONS_IN_GRACE } from './grace';
 import { measureDelivery } from './delivery';
 import { createDeliverySubjects } from './delivery-subjects';
+import { fleetProps, FLEET_SIZES, measureFleets, SCHEDULES } from './fleet';
+import type { FleetBench } from './fleet';
 import { startKeyServices } from './key-services';
 import { describeMachine, load } from './machine';
 import { reportText } from './report';
@@ -17,7 +21,7 @@ import { openStage } from './stage';
 import type { Props, Stage } from './stage';
 import { createSubjects } from './subjects';
 
-type Figures = Pick<Measurements, 'rotations' | 'gracePeriods' | 'deliveries'>;
+type Figures = Pick<Measurements, 'rotations' | 'gracePeriods' | 'deliveries' | 'fleets'>;
 type Measured = Figures & Pick<Measurements, 'machine'>;
 
 /** The results alone go to stdout. */
@@ -32,11 +36,16 @@ async function onStage(props: Props, work: (stage: Stage) => Promise<Figures>): 
   }
 }
 
+interface Numbers {
+  gracePeriods: number;
+  fleet: FleetBench;
+}
+
 const PARTS = {
   rotations: () =>
     onStage({ create: createSubjects }, async (stage) => ({ rotations: await measureRotations(stage, say) })),
 
-  grace: async (gracePeriods: number) => {
+  grace: async ({ gracePeriods }: Numbers) => {
     const { secrets, create, stop } = await startKeyServices(gracePeriods);
     const settings = { KEYTURN_MAX_CACHED_WORKFLOWS: `${CACHED_WORKFLOWS}` };
     try {
@@ -52,10 +61,13 @@ const PARTS = {
     onStage({ create: createDeliverySubjects, kubernetes: true }, async (stage) => ({
       deliveries: await measureDelivery(stage, say),
     })),
+
+  fleet: ({ fleet }: Numbers) =>
+    onStage(fleetProps(fleet.paced), async (stage) => ({ fleets: await measureFleets(stage, fleet, say) })),
 };
 type Part = keyof typeof PARTS;
 
-/** Without any arguments; a cluster is asked for by its option, as for the lab. */
+/** Without any arguments; the others are asked for by an option. */
 const USUAL_PARTS: Part[] = ['rotations', 'grace'];
 
 const isUsual = (name: string): name is Part => (USUAL_PARTS as string[]).includes(name);
@@ -72,27 +84,43 @@ function readArguments() {
     options: {
       json: { type: 'boolean', default: false },
       kubernetes: { type: 'boolean', default: false },
+      fleet: { type: 'boolean', default: false },
       'at-once': { type: 'string' },
+      secrets: { type: 'string', multiple: true },
+      schedules: { type: 'string' },
+      paced: { type: 'boolean', default: false },
     },
   });
   const unknown = positionals.find((name) => !isUsual(name));
   if (unknown !== undefined) {
-    throw new BadArgument(`'${unknown}' is not measured; expected ${USUAL_PARTS.join(' or ')}, or --kubernetes`);
+    throw new BadArgument(
+      `'${unknown}' is not measured; expected ${USUAL_PARTS.join(' or ')}, --kubernetes or --fleet`,
+    );
   }
-  const named: Part[] = [...positionals.filter(isUsual), ...(values.kubernetes ? ['kubernetes' as const] : [])];
-  const gracePeriods = Number(values['at-once'] ?? ROTATIONS_IN_GRACE);
-  if (!Number.isInteger(gracePeriods) || gracePeriods < 2) {
-    throw new BadArgument(`--at-once is '${values['at-once']}'; expected a number from 2 on`);
-  }
-  return { parts: named.length > 0 ? named : USUAL_PARTS, gracePeriods, asJson: values.json };
+  const named: Part[] = [
+    ...positionals.filter(isUsual),
+    ...(['kubernetes', 'fleet'] as const).filter((part) => values[part]),
+  ];
+  const gracePeriods = countFrom(2, '--at-once', values['at-once'], ROTATIONS_IN_GRACE);
+  const sizes = values.secrets?.map((size) => countFrom(10, '--secrets', size, 0)) ?? FLEET_SIZES;
+  const schedules = countFrom(1, '--schedules', values.schedules, SCHEDULES);
+  const fleet = { sizes, schedules, paced: values.paced };
+  return { parts: named.length > 0 ? named : USUAL_PARTS, numbers: { gracePeriods, fleet }, asJson: values.json };
+}
+
+/** @throws BadArgument */
+function countFrom(least: number, option: string, text: string | undefined, standard: number): number {
+  const count = Number(text ?? standard);
+  if (Number.isInteger(count) && count >= least) return count;
+  throw new BadArgument(`${option} is '${text}'; expected a number from ${least} on`);
 }
 
 async function main(): Promise<void> {
-  const { parts, gracePeriods, asJson } = readArguments();
+  const { parts, numbers, asJson } = readArguments();
   const startedAt = performance.now();
   const loadBefore = load();
   let measured: Measured | undefined;
-  for (const part of parts) measured = { ...measured, ...(await PARTS[part](gracePeriods)) };
+  for (const part of parts) measured = { ...measured, ...(await PARTS[part](numbers)) };
   if (!measured) return;
   const measurements: Measurements = {
     ...measured,

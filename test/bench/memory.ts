@@ -30,11 +30,17 @@ export async function watchMemory(pid: number) {
 
 /** The highest that is seen while `work` runs. */
 export async function highestMiB(pid: number, work: () => Promise<unknown>): Promise<number> {
+  const [highest = 0] = await highestOfEach([pid], work);
+  return highest;
+}
+
+/** The same of several processes. */
+export async function highestOfEach(pids: readonly number[], work: () => Promise<unknown>): Promise<number[]> {
   const done = new AbortController();
-  let highest = 0;
+  const highest = pids.map(() => 0);
   const watching = (async () => {
     while (!done.signal.aborted) {
-      highest = Math.max(highest, await residentMiB(pid));
+      for (const [n, pid] of pids.entries()) highest[n] = Math.max(highest[n] ?? 0, await residentMiB(pid));
       await delay(LOOK_EVERY_MS);
     }
   })();

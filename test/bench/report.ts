@@ -5,6 +5,8 @@ import type { DeliveryFigures } from './delivery';
 import { deliverySections } from './delivery-report';
 import { graceSections } from './grace-report';
 import type { GraceFigures } from './grace';
+import type { FleetFigures } from './fleet';
+import { fleetSections } from './fleet-report';
 import type { Footprint } from './history';
 import type { Machine } from './machine';
 import { one, section, two } from './report-parts';
@@ -19,11 +21,13 @@ export interface Measurements {
   rotations?: RotationFigures;
   gracePeriods?: GraceFigures;
   deliveries?: DeliveryFigures[];
+  fleets?: FleetFigures;
   tookSeconds: number;
 }
 
 /** The measurements for people. */
-export function reportText({ machine, load, rotations, gracePeriods, deliveries, tookSeconds }: Measurements): string {
+export function reportText(measured: Measurements): string {
+  const { machine, load, rotations, gracePeriods, deliveries, fleets, tookSeconds } = measured;
   const { node, temporalServer, postgresql, aws, kubernetes } = machine.versions;
   return [
     [
@@ -33,6 +37,7 @@ export function reportText({ machine, load, rotations, gracePeriods, deliveries,
     ...(rotations ? rotationSections(rotations) : []),
     ...(gracePeriods ? graceSections(gracePeriods) : []),
     ...(deliveries ? deliverySections(deliveries) : []),
+    ...(fleets ? fleetSections(fleets) : []),
   ].join('\n\n');
 }
 

@@ -34,6 +34,8 @@ export function fleetRecordings(): Record<string, () => Promise<RecordedRun>> {
         await rotation.result();
         return fetched(bed, rotation.workflowId, (await rotation.describe()).runId);
       }),
+    'fleet-that-people-are-told-of': () => inOwnBed(async (bed) => (await toldOf(bed)).fleet),
+    'people-told-of-a-fleet': () => inOwnBed(async (bed) => (await toldOf(bed)).notification),
     'fleet-aborted': () => inOwnBed(aborted),
     'fleet-through-the-front-door': () =>
       inOwnBed(async (bed) => {
@@ -67,6 +69,22 @@ async function inOwnBed(record: (bed: Testbed) => Promise<RecordedRun>): Promise
 
 async function fetched(bed: Testbed, workflowId: string, runId: string): Promise<RecordedRun> {
   return { workflowId, runId, history: await bed.client.workflow.getHandle(workflowId, runId).fetchHistory() };
+}
+
+/** A fleet with a failure in it, and the run that tells people. */
+async function toldOf(bed: Testbed): Promise<{ fleet: RecordedRun; notification: RecordedRun }> {
+  await bed.secrets.create('no-database', 'not JSON at all');
+  await bed.declare({ 'no-database': { type: 'database', strategy: 'single-user' } });
+  await bed.declareNotifications({ channels: { log: { type: 'log' } }, routes: [{ channels: ['log'] }] });
+  const handle = await fleetOf(bed).start({ reason: 'yearly' });
+  await handle.result();
+  const { workflowId, firstExecutionRunId: runId } = handle;
+  const telling = bed.client.workflow.getHandle(`notification/${bed.environment}/fleet-report/${runId}`);
+  await telling.result();
+  return {
+    fleet: await fetched(bed, workflowId, runId),
+    notification: await fetched(bed, telling.workflowId, (await telling.describe()).runId),
+  };
 }
 
 async function withKey(bed: Testbed): Promise<void> {

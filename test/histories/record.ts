@@ -5,6 +5,7 @@ import type { Lab } from '../lab/lab';
 import { projectFile } from '../lab/project';
 import { createBackupPlace } from '../testbed/backups';
 import { openTestbed } from '../testbed/testbed';
+import { eventRecordings } from './event-recordings';
 import { fleetRecordings } from './fleet-recordings';
 import type { RecordedRun } from './fleet-recordings';
 import { recordings } from './recordings';
@@ -34,7 +35,11 @@ async function record(lab: Lab): Promise<Map<string, string>> {
   try {
     await bed.startWorker();
     const recorded = new Set(await readdir(FOLDER));
-    const all: Record<string, () => Promise<RecordedRun>> = { ...recordings({ bed, lab }), ...fleetRecordings() };
+    const all: Record<string, () => Promise<RecordedRun>> = {
+      ...recordings({ bed, lab }),
+      ...eventRecordings(bed),
+      ...fleetRecordings(),
+    };
     for (const [name, run] of Object.entries(all)) {
       if (recorded.has(`${name}.json`)) continue;
       const { workflowId, runId, history: fetched } = await run();

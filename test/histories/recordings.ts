@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   CreateClusterCommand,
   CreateServiceCommand,
@@ -5,16 +6,21 @@ import {
   RegisterTaskDefinitionCommand,
 } from '@aws-sdk/client-ecs';
 import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, escapeIdentifier } from 'pg';
+import type { CheckAgesInput } from '../../src/rotation/ages';
 import { rotationWorkflowId } from '../../src/rotation/names';
 import type { NotificationEvent } from '../../src/rotation/notifications';
 import type { RotationInput, RotationStatus } from '../../src/rotation/types';
+import { USAGE_SIGNAL, USAGE_WORKFLOW, usageWorkflowId } from '../../src/rotation/usage';
+import type { UsageStatus } from '../../src/rotation/usage';
 import type { Lab } from '../lab/lab';
 import { startDependent } from '../testbed/dependent';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';
 import { backUp, startBackup, startRestore } from '../testbed/backups';
 import type { Run } from '../testbed/scan';
+import { createNativeRotator } from '../testbed/native-rotation';
 import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
 import type { Testbed } from '../testbed/testbed';
@@ -109,6 +115,12 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       dependent.answer(503);
       await bed.declare({ uncreated: { type: 'app-secret', dependents: [dependent.declaration] } });
       return run('uncreated').finally(() => dependent.stop());
+    },
+    'single-user-started-by-aws': async () => {
+      const secret = await subject('single-user', 'started-by-aws');
+      const versionId = randomUUID();
+      await createNativeRotator(bed).expect(secret, versionId);
+      return run(secret, { versionId });
     },
     'wrong-type': async () => run(await subject('single-user', 'wrong-type'), {}, 'rotateAppSecret'),
     'single-user-refused': async () => {
@@ -290,6 +302,33 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       await toldOf('rotated', 'told');
       return run('told');
     },
+    'ages-checked': async () => {
+      await toldOf('rotated', 'aged');
+      await bed.declare({ aged: { type: 'app-secret', maxAge: '1 second' } });
+      await sleep(2_000);
+      return checked({ start: true });
+    },
+    'people-told-of-an-environment': async () => {
+      await toldOf('rotated', 'aging');
+      await bed.declare({ aging: { type: 'app-secret', maxAge: '1 second' } });
+      await sleep(2_000);
+      const { runId } = await checked({});
+      const handle = bed.client.workflow.getHandle(`notification/${bed.environment}/overdue/${runId}`);
+      await handle.result();
+      return { workflowId: handle.workflowId, runId: (await handle.describe()).runId };
+    },
+    'ages-refused': () => checked({ limit: 'soon' }),
+    'uses-counted-and-rotated': async () => {
+      await bed.declare({ used: { type: 'app-secret', rotateAfterUses: 10 } });
+      return counted('used', [3, 3, 7, 1], ({ rotations, rotation }) => rotations === 1 && !rotation);
+    },
+    'uses-of-a-secret-that-cannot-be-rotated': async () => {
+      const dependent = await startDependent('shop', '1 second');
+      dependent.answer(() => Promise.resolve(dependent.asked > 1 ? 200 : 503));
+      const dependents = [dependent.declaration];
+      await bed.declare({ worn: { type: 'app-secret', rotateAfterUses: 10, dependents } });
+      return counted('worn', [30, -1], ({ problem }) => problem !== undefined).finally(() => dependent.stop());
+    },
     'people-told': () => toldOf('rotation-started', 'told-once'),
     'people-told-whom-the-catalog-names': async () => {
       const { client, taskQueue, environment } = bed;
@@ -304,6 +343,34 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       );
     },
   };
+
+  async function checked(input: Partial<CheckAgesInput>): Promise<Run> {
+    const { environment, taskQueue } = bed;
+    const workflowId = `ages/${environment}/${input.limit ?? 'all'}`;
+    const args = [{ environment, requestedBy: 'tester', ...input }];
+    return ended(await bed.client.workflow.start('checkSecretAges', { workflowId, taskQueue, args }));
+  }
+
+  /** Reports uses, the third report twice, until the counts are as they are to be; then the monitor is cancelled. */
+  async function counted(secret: string, counts: number[], done: (status: UsageStatus) => boolean): Promise<Run> {
+    const { environment, taskQueue, client } = bed;
+    const handle = client.workflow.getHandle(usageWorkflowId(environment, secret));
+    const report = (count: number, n: number) =>
+      client.workflow.signalWithStart(USAGE_WORKFLOW, {
+        workflowId: handle.workflowId,
+        taskQueue,
+        args: [{ environment, secret }],
+        signal: USAGE_SIGNAL,
+        signalArgs: [{ batch: `batch-${n}`, count }],
+      });
+    for (const [n, count] of counts.entries()) await report(count, n);
+    await report(1, 0);
+    await until('it is counted', async () => done(await handle.query<UsageStatus>('status')));
+    const { runId } = await handle.describe();
+    await handle.cancel();
+    await handle.result().catch(() => undefined);
+    return { workflowId: handle.workflowId, runId };
+  }
 
   async function inCluster(record: (stage: ClusterBed) => Promise<Run>): Promise<Run> {
     const stage = await openClusterBed();

@@ -12,6 +12,8 @@ export interface Temporal {
   namespace: string;
   /** The web UI, where the lab started it. */
   uiUrl?: string;
+  /** Of the server's process, where the lab started it. */
+  pid?: number;
   /** A Temporal CLI, where there is one. */
   binary?: string;
   stop(): Promise<void>;
@@ -101,7 +103,7 @@ export async function startDevServer(report: Report, config: string[] = []): Pro
     if (version !== undefined) {
       report(`ready on ${address} (server ${version}, ${secondsSince(startedAt)})`);
       const stop = async (): Promise<void> => void (await server.end('SIGTERM'));
-      return { address, namespace: 'default', uiUrl: `http://${LOOPBACK}:${uiPort}`, binary, stop };
+      return { address, namespace: 'default', uiUrl: `http://${LOOPBACK}:${uiPort}`, pid: server.pid, binary, stop };
     }
     await server.end('SIGKILL');
     failure = lastLines(server.output());

@@ -41,6 +41,8 @@ export interface Testbed {
   declare(secrets: Record<string, Declaration>): Promise<void>;
   /** Says in the catalog who is told of what. */
   declareNotifications(notifications: Record<string, unknown>): Promise<void>;
+  /** Says in the catalog which queue events come from. */
+  declareEvents(events: Record<string, unknown>): Promise<void>;
   /** Overwrites the catalog file with any text. */
   writeCatalog(text: string): Promise<void>;
   startWorker(env?: Record<string, string>): Promise<WorkerProcess>;
@@ -87,6 +89,7 @@ export async function openTestbed(
   const secrets = createSecrets(secretsManager, environment);
   const declarations: Record<string, Declaration> = {};
   let notifications: Record<string, unknown> | undefined;
+  let events: Record<string, unknown> | undefined;
   const workers: WorkerProcess[] = [];
   const runs: Run[] = [];
   const seen: { name: string; text: string }[] = [];
@@ -119,6 +122,7 @@ export async function openTestbed(
           [environment]: { stepTimeout: '60 seconds', rollbackTimeout: '60 seconds', ...policy, secrets: declarations },
         },
         ...(notifications && { notifications }),
+        ...(events && { events }),
       }),
     );
   }
@@ -148,6 +152,10 @@ export async function openTestbed(
     declare,
     declareNotifications(declared) {
       notifications = declared;
+      return declare({});
+    },
+    declareEvents(declared) {
+      events = declared;
       return declare({});
     },
     writeCatalog,

@@ -48,6 +48,8 @@ export interface AuditFilter {
   environment?: string;
   workflowId?: string;
   who?: string;
+  /** The activity's type, or the operator's act. */
+  what?: string;
   since?: Date;
   /** At most so many, the newest; 100 by default. */
   limit?: number;

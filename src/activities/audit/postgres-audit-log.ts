@@ -83,6 +83,7 @@ async function listRecords(pool: Pool, filter: AuditFilter): Promise<AuditRecord
   where(filter.environment, (p) => `starts_with(entry ->> 'secretId', ${p} || '/')`);
   where(filter.workflowId, (p) => `entry -> 'workflow' ->> 'id' = ${p}`);
   where(filter.who, (p) => `entry ->> 'who' = ${p}`);
+  where(filter.what, (p) => `entry ->> 'what' = ${p}`);
   where(filter.since, (p) => `at >= ${p}`);
   values.push(filter.limit ?? LISTED_BY_DEFAULT);
   const { rows } = await pool.query<StoredRow>(

@@ -15,9 +15,14 @@ import type { DatabasePlace } from './references';
 /** The catalog as fleets read it. */
 export interface FleetCatalog {
   /** `schedule` is absent where a secret is rotated by hand. */
-  secrets(
-    environment: string,
-  ): { secret: string; secretId: string; type: SecretType; maxAgeMs: number; schedule?: object }[];
+  secrets(environment: string): {
+    secret: string;
+    secretId: string;
+    type: SecretType;
+    maxAgeMs: number;
+    schedule?: object;
+    rotateAfterUses?: number;
+  }[];
   plan(environment: string, secret: string): RotationPlan;
   fleetPolicy(environment: string): FleetPolicy;
 }

@@ -11,24 +11,10 @@ const TIMEOUTS_MS = { connectionTimeout: 5_000, greetingTimeout: 5_000, dnsTimeo
 
 /** Sends one mail to all recipients. Its Message-ID stays the same over repetitions, by which many mail servers drop the second. */
 export function createEmailNotifier(channel: string, declared: EmailChannel, stores: CredentialStores): Notifier {
-  const { host, port, tls, from, to, login } = declared;
+  const { host, port, from, to } = declared;
   return {
     async send(notification) {
-      const auth = login && {
-        user: login.username,
-        pass: await readCredential(login.password, channel, stores),
-      };
-      const transport = createTransport({
-        host,
-        port,
-        secure: tls === 'implicit',
-        requireTLS: tls === 'starttls',
-        ignoreTLS: tls === 'none',
-        auth,
-        disableFileAccess: true,
-        disableUrlAccess: true,
-        ...TIMEOUTS_MS,
-      });
+      const transport = await createMailTransport(channel, declared, stores);
       try {
         await outsideCall('smtp', 'send', () => transport.sendMail(mailOf(notification, from, to)));
       } catch (error) {
@@ -38,6 +24,26 @@ export function createEmailNotifier(channel: string, declared: EmailChannel, sto
       }
     },
   };
+}
+
+/** The way to a channel's server, with its login; nothing is connected yet. @throws what {@link readCredential} throws. */
+export async function createMailTransport(
+  channel: string,
+  { host, port, tls, login }: EmailChannel,
+  stores: CredentialStores,
+) {
+  const auth = login && { user: login.username, pass: await readCredential(login.password, channel, stores) };
+  return createTransport({
+    host,
+    port,
+    secure: tls === 'implicit',
+    requireTLS: tls === 'starttls',
+    ignoreTLS: tls === 'none',
+    auth,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    ...TIMEOUTS_MS,
+  });
 }
 
 function mailOf(notification: Notification, from: string, to: string[]) {

@@ -21,6 +21,8 @@ export type CandidateShape =
 export interface InspectSecretInput extends StepInput {
   /** A secret that is scheduled for deletion is no reason to refuse. */
   deletedToo?: boolean;
+  /** The version that Secrets Manager's own rotation expects; without it, a secret that AWS rotates is refused. */
+  versionId?: string;
 }
 
 export interface CreateCandidateInput extends StepInput {
@@ -47,8 +49,11 @@ export interface DiscardCreatedSecretInput extends StepInput {
 
 export function createSecretsManagerActivities(secrets: SecretStore) {
   return {
-    async inspectSecret({ secretId, deletedToo }: InspectSecretInput): Promise<SecretInspection> {
-      return secrets.inspect(secretId, deletedToo);
+    async inspectSecret({ secretId, deletedToo, versionId }: InspectSecretInput): Promise<SecretInspection> {
+      const found = await secrets.inspect(secretId, { deletedToo, expectedByAws: versionId });
+      if (versionId === undefined || found.labels.current === versionId) return found;
+      const stored = (await secrets.findVersion(secretId, versionId)) !== undefined;
+      return { ...found, ...(stored && { candidateStored: true }) };
     },
 
     /** Makes the candidate durable before any target hears of it. On a retry the stored one is kept, never drawn anew. */
@@ -91,7 +96,7 @@ export function createSecretsManagerActivities(secrets: SecretStore) {
 /** Whether the candidate is stored already; one that lost its label, to a reset or to a terminated rotation, gets it back. */
 export async function isStaged(secrets: SecretStore, secretId: string, versionId: string): Promise<boolean> {
   if ((await secrets.findVersion(secretId, versionId)) === undefined) return false;
-  const { pending, current } = (await secrets.inspect(secretId)).labels;
+  const { pending, current } = (await secrets.describe(secretId))?.labels ?? {};
   if (current !== versionId && pending !== versionId) {
     await secrets.moveLabels(secretId, [{ label: 'pending', from: pending, to: versionId }]);
   }

@@ -1,4 +1,8 @@
-import { DescribeSecretCommand, ListSecretVersionIdsCommand } from '@aws-sdk/client-secrets-manager';
+import {
+  DescribeSecretCommand,
+  ListSecretsCommand,
+  ListSecretVersionIdsCommand,
+} from '@aws-sdk/client-secrets-manager';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { outsideCall } from '../boundary/activity-scope';
 import { errorNameOf, toFailure } from './aws-errors';
@@ -11,15 +15,31 @@ export interface SecretAge {
   wasRotated: boolean;
 }
 
+/** A secret as Secrets Manager lists it. */
+export interface ListedSecret {
+  secretId: string;
+  /** VersionId of AWSCURRENT. */
+  current?: string;
+  /** Any change, in milliseconds since the epoch. */
+  changedAt: number;
+}
+
 /** Answers how old secrets are. */
 export interface SecretAges {
   /** `undefined` when the secret does not exist. */
   look(secretId: string): Promise<SecretAge | undefined>;
   /** When the version labelled AWSCURRENT was made; `undefined` when there is none. */
   currentSince(secretId: string): Promise<number | undefined>;
+  /**
+   * One page of the secrets whose names begin with `prefix`, without those that are scheduled for deletion. The list may be five
+   * minutes old.
+   *
+   * @param from the `next` of the page before.
+   */
+  list(prefix: string, from?: string): Promise<{ secrets: ListedSecret[]; next?: string }>;
 }
 
-/** DescribeSecret and not ListSecrets, whose answers may be five minutes old (AWS: 'ListSecrets'). */
+/** To look up one, DescribeSecret and not ListSecrets, whose answers may be five minutes old (AWS: 'ListSecrets'). */
 export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): SecretAges {
   async function lookUp<T>(secretId: string, operation: string, send: () => Promise<T>): Promise<T | undefined> {
     return outsideCall('secretsmanager', operation, async () => {
@@ -55,6 +75,22 @@ export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): Se
         NextToken = page?.NextToken;
       } while (NextToken);
       return undefined;
+    },
+
+    async list(prefix, from) {
+      const page = await lookUp(`${prefix}*`, 'ListSecrets', () =>
+        client.send(
+          new ListSecretsCommand({ Filters: [{ Key: 'name', Values: [prefix] }], MaxResults: 100, NextToken: from }),
+        ),
+      );
+      const secrets = (page?.SecretList ?? []).flatMap((listed): ListedSecret[] => {
+        const { Name: secretId = '', SecretVersionsToStages: labels = {} } = listed;
+        if (!secretId.startsWith(prefix)) return [];
+        const current = Object.entries(labels).find(([, stages]) => stages.includes('AWSCURRENT'))?.[0];
+        const changed = listed.LastChangedDate ?? listed.LastRotatedDate ?? listed.CreatedDate;
+        return [{ secretId, current, changedAt: changed?.getTime() ?? 0 }];
+      });
+      return { secrets, ...(page?.NextToken && { next: page.NextToken }) };
     },
   };
 }

@@ -43,14 +43,21 @@ export interface SecretDescription {
   about: SecretAbout;
 }
 
+export interface InspectOptions {
+  /** Also a secret that is scheduled for deletion. */
+  deletedToo?: boolean;
+  /** The version for which Secrets Manager's own rotation has asked. */
+  expectedByAws?: string;
+}
+
 /** The secret store in the words of a rotation. Every value that it returns is registered for redaction. */
 export interface SecretStore {
   /**
    * Where the labels are. @throws ForeignRotation when AWS rotates the secret itself, SecretUnusable when it is being deleted.
    *
-   * @param deletedToo also of one that is scheduled for deletion.
+   * VersionNotExpected when AWS was said to rotate it, and does not expect the version.
    */
-  inspect(secretId: string, deletedToo?: boolean): Promise<SecretInspection>;
+  inspect(secretId: string, options?: InspectOptions): Promise<SecretInspection>;
   /** What there is besides values; `undefined` when there is no such secret. */
   describe(secretId: string): Promise<SecretDescription | undefined>;
   /** One version's text by its VersionId; `undefined` when there is no such secret or version. */
@@ -189,9 +196,10 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
   }
 
   return {
-    async inspect(secretId, deletedToo = false) {
+    async inspect(secretId, { deletedToo = false, expectedByAws } = {}) {
       const secret = await describe(secretId);
-      if (!secret) return { exists: false, labels: {} };
+      if (!secret && expectedByAws === undefined) return { exists: false, labels: {} };
+      if (!secret) throw failure(Cause.SecretUnusable, `${secretId} does not exist in Secrets Manager.`);
       if (secret.DeletedDate && !deletedToo) {
         throw failure(
           Cause.SecretUnusable,
@@ -204,7 +212,16 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
           `${secretId} belongs to the AWS service ${secret.OwningService}, which rotates it. It was left as it is; take it out of the catalog.`,
         );
       }
-      if (secret.RotationEnabled) {
+      const labels = labelsOf(secret);
+      if (expectedByAws !== undefined) {
+        // Any other version may be an old one, whose value must not come back because somebody can invoke the rotation function.
+        if (!secret.RotationEnabled || ![labels.pending, labels.current].includes(expectedByAws)) {
+          throw failure(
+            Cause.VersionNotExpected,
+            `Secrets Manager does not expect version ${expectedByAws} of ${secretId}: ${secret.RotationEnabled ? `AWSPENDING is on ${labels.pending ?? 'no version'}` : 'its own rotation is off'}. To start one: aws secretsmanager rotate-secret --secret-id ${secretId}`,
+          );
+        }
+      } else if (secret.RotationEnabled) {
         throw failure(
           Cause.ForeignRotation,
           `AWS rotates ${secretId} itself; two rotators would undo each other's work. Nothing was changed. To hand it to Keyturn: aws secretsmanager cancel-rotate-secret --secret-id ${secretId}`,
@@ -214,7 +231,7 @@ export function createSecretStore(client: Pick<SecretsManagerClient, 'send'>): S
         exists: true,
         arn: secret.ARN,
         kmsKeyId: secret.KmsKeyId,
-        labels: labelsOf(secret),
+        labels,
         ...(secret.DeletedDate && { scheduledForDeletion: true }),
       };
     },

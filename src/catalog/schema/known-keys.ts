@@ -41,6 +41,7 @@ function knownKeysOfDependent([kind, part]: readonly PropertyKey[]): KnownKeys {
 /** For the schedules of an environment, or their weekly run. */
 export function knownKeysOfSchedules([part]: readonly PropertyKey[]): KnownKeys {
   if (part === 'weeklyRun') return known('the weekly run', SCHEDULE_MAPPINGS.weeklyRun);
+  if (part === 'ageCheck') return known('the age check', SCHEDULE_MAPPINGS.ageCheck);
   return known('the schedules of an environment', SCHEDULE_MAPPINGS.schedules);
 }
 

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { duration, line, oneOf } from '../values';
 import { delivery, dependents } from './dependents';
 import { schedule } from './schedule';
@@ -23,6 +24,12 @@ export const secretKeys = {
   description: line('What the secret is for').optional(),
   ...policyKeys,
   schedule: schedule.optional(),
+  rotateAfterUses: z
+    .int()
+    .min(1)
+    .max(1_000_000_000_000)
+    .optional()
+    .describe('After so many uses of one version, as applications report them, the secret is rotated'),
   dependents,
   delivery: delivery.optional(),
 };

@@ -91,14 +91,27 @@ const weeklyRunMapping = z.strictObject({
   minute: number(0, 59).default(0).describe('The minute, 0 to 59; 0 when absent'),
 });
 
+const ageCheckMapping = z.strictObject({
+  hour: number(0, 23).default(6).describe('The hour, 0 to 23; 6 when absent'),
+  minute: number(0, 59).default(0).describe('The minute, 0 to 59; 0 when absent'),
+});
+
 /** What an environment says of the schedules that it gets. */
 export const schedules = z
   .strictObject({
-    timeZone: timeZone('Of the weekly run, and of all calendars that name no other; UTC when absent').optional(),
+    timeZone: timeZone(
+      'Of the weekly run and the age check, and of all calendars that name no other; UTC when absent',
+    ).optional(),
     weeklyRun: z
       .union([weeklyRunMapping.transform(calendarOf), oneOf(['never'])])
       .optional()
       .describe('When what is overdue is rotated; Mondays at 02:00 when absent; or never'),
+    ageCheck: z
+      .union([ageCheckMapping.transform(calendarOf), oneOf(['never'])])
+      .optional()
+      .describe(
+        'When, each day, the ages of all secrets are measured and people told of what is overdue; 06:00 when absent; or never',
+      ),
     jitter: jitter.optional(),
     catchUpWindow: catchUpWindow.optional(),
   })
@@ -138,4 +151,5 @@ export const SCHEDULE_MAPPINGS = {
   calendar: calendarMapping,
   schedules,
   weeklyRun: weeklyRunMapping,
+  ageCheck: ageCheckMapping,
 };

@@ -11,7 +11,7 @@ export const registerDoctor: Register = (program, run) => {
     .command('doctor')
     .summary('check everything that a rotation needs')
     .description(
-      'Checks configuration, catalog, Temporal, AWS, every secret and its target, and the audit database. ' +
+      'Checks configuration, catalog, Temporal, AWS, every secret and its target, the audit database, notification channels and backups. ' +
         'Changes nothing; exit code 1 when something failed.',
     )
     .action(() => run(doctor));

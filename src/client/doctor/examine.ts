@@ -1,12 +1,17 @@
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { IAMClient } from '@aws-sdk/client-iam';
+import { KMSClient } from '@aws-sdk/client-kms';
+import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { createApiKeyProviders } from '../../activities/api-keys/providers';
+import { createBackupBucket } from '../../activities/backup/bucket';
+import { createBackupEnvelope } from '../../activities/backup/envelope';
 import { runInActivityScope } from '../../activities/boundary/activity-scope';
 import { createEcsCalls } from '../../activities/delivery/ecs-calls';
 import type { EcsCalls } from '../../activities/delivery/ecs-calls';
 import { connectedClusters } from '../../activities/delivery/kubernetes/cluster';
+import { createSnsClients } from '../../activities/notify/sns';
 import { createCredentials } from '../../activities/postgres/credentials';
 import { createPostgresServers } from '../../activities/postgres/server';
 import { createSecretStore } from '../../activities/secrets-manager/store';
@@ -14,7 +19,7 @@ import type { SecretStore } from '../../activities/secrets-manager/store';
 import type { Catalog } from '../../catalog';
 import type { Dependent } from '../../rotation/dependents';
 import type { RotationPlan } from '../../rotation/plan';
-import { AWS_CLIENT_OPTIONS } from '../../runtime/aws-client-options';
+import { AWS_CLIENT_OPTIONS, s3ClientOptions } from '../../runtime/aws-client-options';
 import { readConfig } from '../../runtime/config';
 import type { Config, Environment } from '../../runtime/config';
 import { inLanes } from '../in-lanes';
@@ -24,6 +29,8 @@ import { checkApiKey } from './api-key-checks';
 import type { ApiKeyAccess } from './api-key-checks';
 import { checkAuditDatabase } from './audit-check';
 import { checkAws, checkSecret } from './aws-checks';
+import { checkBackups } from './backup-checks';
+import { checkChannels } from './channel-checks';
 import type { Check } from './check';
 import { failedBy, ok, skipped } from './check';
 import { checkDatabase } from './database-checks';
@@ -50,13 +57,13 @@ export async function examine(env: Environment): Promise<Check[]> {
     const [temporal, audit, secrets] = await Promise.all([
       checkTemporal(config),
       checkAuditDatabase(config.auditDatabaseUrl),
-      checkCatalogAndSecrets(config),
+      checkCatalogAndSecrets(config, env),
     ]);
     return [ok('configuration', 'every setting is well-formed'), ...temporal, audit, ...secrets];
   });
 }
 
-async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
+async function checkCatalogAndSecrets(config: Config, env: Environment): Promise<Check[]> {
   let catalog: Catalog;
   try {
     catalog = await openCatalog(config);
@@ -71,6 +78,7 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
   );
   const client = new SecretsManagerClient(AWS_CLIENT_OPTIONS);
   const ecs = new ECSClient(AWS_CLIENT_OPTIONS);
+  const sns = createSnsClients(AWS_CLIENT_OPTIONS);
   const keyClients = { iam: new IAMClient(AWS_CLIENT_OPTIONS), sqs: new SQSClient(AWS_CLIENT_OPTIONS) };
   try {
     const secrets = createSecretStore(client);
@@ -87,18 +95,39 @@ async function checkCatalogAndSecrets(config: Config): Promise<Check[]> {
     };
     const aws = await checkAws(client);
     if (aws.some(({ state }) => state === 'failed')) {
-      return [declared, ...aws, skipped('secrets', 'need the AWS region and credentials')];
+      const unseen = ['secrets', 'channels and backups'];
+      return [declared, ...aws, ...unseen.map((what) => skipped(what, 'need the AWS region and credentials'))];
     }
     const perSecret: Check[][] = [];
     await inLanes(plans, LANES, async (plan, index) => {
       perSecret[index] = await checkPlan(systems, plan);
     });
-    return [declared, ...aws, ...perSecret.flat()];
+    // Channels are the same for all environments.
+    const channels = await checkChannels({ stores: { secrets, env }, sns }, catalog.notifications(''));
+    return [declared, ...aws, ...perSecret.flat(), ...channels, ...(await checkAllBackups(env, catalog))];
   } finally {
     client.destroy();
     ecs.destroy();
+    sns.close();
     keyClients.iam.destroy();
     keyClients.sqs.destroy();
+  }
+}
+
+async function checkAllBackups(env: Environment, catalog: Catalog): Promise<Check[]> {
+  const s3 = new S3Client(s3ClientOptions(env));
+  const kms = new KMSClient(AWS_CLIENT_OPTIONS);
+  const access = { bucket: createBackupBucket(s3), envelope: createBackupEnvelope(kms) };
+  const checks: Check[][] = [];
+  try {
+    await inLanes(catalog.environments(), LANES, async ({ environment }, index) => {
+      const backup = catalog.backup(environment);
+      if (backup) checks[index] = await checkBackups(access, environment, backup);
+    });
+    return checks.flat();
+  } finally {
+    s3.destroy();
+    kms.destroy();
   }
 }
 

@@ -2,6 +2,7 @@ import type { CalendarSpec, Range, ScheduleOptions, ScheduleSpec } from '@tempor
 import { DAYS_OF_WEEK, MONTHS, ScheduleOverlapPolicy } from '@temporalio/client';
 import { createHash } from 'node:crypto';
 import type { Calendar, Catalog, CatalogSecret, EnvironmentPolicy, ScheduleTimes } from '../../catalog';
+import type { CheckAgesInput } from '../../rotation/ages';
 import type { RotationInput } from '../../rotation/types';
 
 /** A schedule that the catalog asks for, in the shape in which Temporal takes it. */
@@ -17,19 +18,20 @@ export interface WantedSchedule {
 
 /** All schedule IDs of Keyturn begin with it. */
 export const SCHEDULE_ID_PREFIX = 'keyturn/';
-const SCHEDULE_ID = /^keyturn\/(?:rotation\/([^/]+)\/.+|environment\/([^/]+))$/;
+const SCHEDULE_ID = /^keyturn\/(?:rotation\/([^/]+)\/.+|environment\/([^/]+)|ages\/([^/]+))$/;
 
 /** The environment that a schedule ID of Keyturn names; `undefined` for any other ID. */
 export function environmentOf(scheduleId: string): string | undefined {
-  const [, ofRotation, ofEnvironment] = SCHEDULE_ID.exec(scheduleId) ?? [];
-  return ofRotation ?? ofEnvironment;
+  const [, ofRotation, ofEnvironment, ofAges] = SCHEDULE_ID.exec(scheduleId) ?? [];
+  return ofRotation ?? ofEnvironment ?? ofAges;
 }
 
 /** Who a scheduled run is said to be asked for by. */
 const REQUESTED_BY = 'schedule';
 
 /**
- * The schedules that a catalog asks for: one for each secret that is rotated by itself, and the weekly run of each environment.
+ * The schedules that a catalog asks for: one for each secret that is rotated by itself, and the weekly run and
+ * the daily age check of each environment.
  * Secrets' schedules start `rotate`, whose rotation runs under the secret's own workflow ID; so a scheduled and a manual rotation
  * never meet on one secret.
  *
@@ -46,6 +48,7 @@ export function wantedSchedules(catalog: Catalog, taskQueue: string, environment
       ...secrets
         .filter((secret) => secret.environment === policy.environment)
         .flatMap((secret) => rotation(policy, secret, taskQueue)),
+      ...ageCheck(policy, taskQueue),
     ]);
 }
 
@@ -77,6 +80,23 @@ function weeklyRun({ environment, schedules }: EnvironmentPolicy, taskQueue: str
       environment,
       spec: { calendars: [calendarSpecOf(calendar)], timezone: timeZone, jitter: 0 },
       action: actionOf('rotateEnvironment', `scheduled/environment/${environment}`, taskQueue, input, summary),
+      policies: policiesOf(catchUpWindowMs),
+      paused: false,
+    },
+  ];
+}
+
+function ageCheck({ environment, schedules }: EnvironmentPolicy, taskQueue: string): WantedSchedule[] {
+  const { ageCheck: calendar, timeZone, catchUpWindowMs } = schedules;
+  if (!calendar) return [];
+  const input: CheckAgesInput = { environment, reason: 'the daily age check', requestedBy: REQUESTED_BY };
+  const summary = `How old the secrets of ${environment} are`;
+  return [
+    {
+      scheduleId: `${SCHEDULE_ID_PREFIX}ages/${environment}`,
+      environment,
+      spec: { calendars: [calendarSpecOf(calendar)], timezone: timeZone, jitter: 0 },
+      action: actionOf('checkSecretAges', `scheduled/ages/${environment}`, taskQueue, input, summary),
       policies: policiesOf(catchUpWindowMs),
       paused: false,
     },

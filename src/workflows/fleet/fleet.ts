@@ -1,4 +1,4 @@
-import { CancellationScope, condition, sleep } from '@temporalio/workflow';
+import { CancellationScope, condition, log, patched, sleep } from '@temporalio/workflow';
 import { failedEntry, groupOf, shortened } from '../../rotation/fleet';
 import type {
   EndedRotation,
@@ -8,11 +8,13 @@ import type {
   FleetSecret,
   FleetStatus,
 } from '../../rotation/fleet';
+import { fleetNotification } from '../../rotation/fleet-telling';
 import { noteEnd, noteStart, oldestFirst, startable, tooManyFailures } from '../../rotation/fleet-schedule';
 import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
 import type { AbortRequest, OperatorRequest } from '../../rotation/types';
 import { activitiesFor } from '../saga/activities';
 import { causeOf } from '../saga/failures';
+import { tellPeople } from '../saga/telling';
 import { listenToFleetOperators } from './operators';
 import { indexFleet, writeFleetLogbook } from './logbook';
 import { newProgress, reportOf, statusOf } from './progress';
@@ -234,8 +236,18 @@ export class Fleet {
     const { total, succeeded, failed, skipped, notStarted, stopped } = this.status();
     const counts = { total, succeeded, failed, skipped, notStarted };
     await this.activities('recordOutcome', 'record the report').write.recordFleet({ environment, counts, stopped });
+    const report = reportOf(this.input, this.progress, isoNow());
+    await this.tellEnd(report);
     await condition(() => this.pending === 0);
-    return reportOf(this.input, this.progress, isoNow());
+    return report;
+  }
+
+  /** Whom the catalog names by then. */
+  private async tellEnd(report: FleetReport): Promise<void> {
+    const notification = fleetNotification(report);
+    if (!notification || !patched('people-are-told-of-a-fleets-end')) return;
+    const problem = await tellPeople(notification);
+    if (problem !== undefined) log.error(`People could not be told of the fleet's end: ${problem}`);
   }
 
   private async whatRuns(secret: string): Promise<string> {

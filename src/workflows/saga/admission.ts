@@ -2,10 +2,11 @@ import { workflowInfo } from '@temporalio/workflow';
 import { LONGEST_GRACE_PERIOD_MS, parseDuration } from '../../rotation/durations';
 import { Cause } from '../../rotation/errors';
 import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
+import { VERSION_ID } from '../../rotation/types';
 import type { RotationInput } from '../../rotation/types';
 import { causeOf, refuse, rotationRefused } from './failures';
 
-const TEXTS = ['environment', 'secret', 'reason', 'requestedBy', 'gracePeriod'] as const;
+const TEXTS = ['environment', 'secret', 'reason', 'requestedBy', 'gracePeriod', 'versionId'] as const;
 const FLAGS = ['dryRun', 'emergency'] as const;
 const MAX_TEXT = 1_000;
 
@@ -63,6 +64,9 @@ function checkInput(input: RotationInput): void {
   for (const name of FLAGS) {
     if (input[name] !== undefined && typeof input[name] !== 'boolean')
       throw bad(`the input's field ${name} is not true or false`);
+  }
+  if (input.versionId !== undefined && !VERSION_ID.test(input.versionId)) {
+    throw bad(`the input's versionId is not 32 to 64 letters, digits, dots, hyphens or underscores`);
   }
   if (input.gracePeriod !== undefined) {
     const grace = parseDuration(input.gracePeriod);

@@ -1,12 +1,14 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/workflow';
 import { Cause, RotationFailure } from '../../rotation/errors';
 import type {
+  AGE_CHECK_FAILED,
   BackupFailure,
   CauseDetails,
   RefusedDetails,
   RetirementIncompleteDetails,
   RollbackIncompleteDetails,
   RolledBackDetails,
+  USAGE_REFUSED,
 } from '../../rotation/errors';
 
 /** What lies at the bottom of a failure: the activity's own words where there are some. */
@@ -75,7 +77,11 @@ function todo(left: RollbackIncompleteDetails['leftToDo']): string {
   return left.map((item) => `${item.todo} (${item.cause.message})`).join('; ');
 }
 
-/** How a backup or restore of an environment fails, in the words of its cause. */
-export function environmentFailed(type: BackupFailure, step: string, cause: CauseDetails): ApplicationFailure {
+/** How what is no rotation fails, in the words of its cause. */
+export function environmentFailed(
+  type: BackupFailure | typeof AGE_CHECK_FAILED | typeof USAGE_REFUSED,
+  step: string,
+  cause: CauseDetails,
+): ApplicationFailure {
   return ApplicationFailure.create({ type, message: cause.message, nonRetryable: true, details: [{ step, cause }] });
 }

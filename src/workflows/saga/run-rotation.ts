@@ -86,16 +86,19 @@ async function prepare<P extends RotationPlan>(
         purpose === 'restore' ? read.loadRestorePlan({ environment, secret }) : read.loadPlan({ environment, secret }),
     );
     const { plan, recipe, needsCurrentVersion } = choose(loaded, input);
+    if (input.versionId !== undefined && purpose !== 'rotate') {
+      throw refuse(Cause.BadInput, 'only a rotation takes a versionId; leave it out.');
+    }
     rotation.follow(plan);
     const found = await rotation.look('inspectSecret', `look at the labels of ${plan.secretId}`, ({ read }) =>
-      read.inspectSecret(purpose === 'restore' ? { deletedToo: true } : {}),
+      read.inspectSecret(purpose === 'restore' ? { deletedToo: true } : { versionId: input.versionId }),
     );
     if (needsCurrentVersion && !found.labels.current) {
       const what = found.exists ? 'has no version labelled AWSCURRENT' : 'does not exist in Secrets Manager';
       throw refuse(Cause.SecretUnusable, `${plan.secretId} ${what}; store a credential there that works.`);
     }
     const goingBack = purpose === 'go-back';
-    const candidate = candidateFor(purpose, found);
+    const candidate = candidateFor(purpose, input, found);
     if (!candidate) {
       throw refuse(Cause.NothingToRollBackTo, `${plan.secretId} has no AWSPREVIOUS version to go back to.`);
     }
@@ -120,9 +123,14 @@ async function prepare<P extends RotationPlan>(
   });
 }
 
-function candidateFor(purpose: Purpose, { labels }: SecretInspection): string | undefined {
+function candidateFor(
+  purpose: Purpose,
+  { versionId }: RotationInput,
+  { labels }: SecretInspection,
+): string | undefined {
   switch (purpose) {
     case 'rotate':
+      return versionId ?? workflowInfo().firstExecutionRunId;
     case 'restore':
       return workflowInfo().firstExecutionRunId;
     case 'go-back':

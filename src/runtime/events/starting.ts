@@ -1,0 +1,48 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { WorkflowClient } from '@temporalio/client';
+import { EVENT_WORKFLOW, eventWorkflowId } from '../../rotation/events';
+import type { KeyturnEvent } from '../../rotation/events';
+
+/** Before everything else; what people start by hand has 3. */
+const LEAK_PRIORITY = { priorityKey: 1 };
+
+/**
+ * Starts `handleEvent` for an event; for one that was started before, whether it still runs or not, nothing.
+ *
+ * @returns its workflow ID, and whether it was started now.
+ * @throws Temporal's errors; then nothing is known of whether it was started, and starting it again is safe.
+ */
+export async function startEvent(
+  workflows: Pick<WorkflowClient, 'start'>,
+  taskQueue: string,
+  event: KeyturnEvent,
+  id: string,
+): Promise<{ workflowId: string; started: boolean }> {
+  const workflowId = eventWorkflowId(event, id);
+  try {
+    await workflows.start(EVENT_WORKFLOW, {
+      workflowId,
+      taskQueue,
+      args: [event],
+      workflowIdConflictPolicy: 'FAIL',
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      staticSummary: summaryOf(event),
+      ...(event.kind === 'leak' && { priority: LEAK_PRIORITY }),
+    });
+    return { workflowId, started: true };
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return { workflowId, started: false };
+    throw error;
+  }
+}
+
+function summaryOf(event: KeyturnEvent): string {
+  switch (event.kind) {
+    case 'leak':
+      return `${event.environment}/${event.secret} is said to have leaked`;
+    case 'foreign-change':
+      return `${event.operation} on ${event.environment}/${event.secret} by somebody else`;
+    case 'kms-key':
+      return `The KMS key ${event.keyId} was ${event.change}`;
+  }
+}

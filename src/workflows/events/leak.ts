@@ -1,0 +1,104 @@
+import {
+  ApplicationFailure,
+  ChildWorkflowCancellationType,
+  ChildWorkflowFailure,
+  ParentClosePolicy,
+  executeChild,
+  getExternalWorkflowHandle,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { Cause } from '../../rotation/errors';
+import type { RefusedDetails } from '../../rotation/errors';
+import { EVENT_REQUESTER } from '../../rotation/events';
+import type { EventResult, LeakEvent } from '../../rotation/events';
+import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
+import type { EndGracePeriodRequest } from '../../rotation/types';
+import type { rotate } from '../rotate';
+import { activitiesFor } from '../saga/activities';
+import { tellPeople } from '../saga/telling';
+
+/** Before everything else, and inherited by the rotation; what people start by hand has 3. */
+const EMERGENCY_PRIORITY = { priorityKey: 1 };
+/** How long a rotation that is in the way is waited for. */
+const PATIENCE_MS = 24 * 60 * 60_000;
+const PAUSE_MS = { first: 5_000, longest: 5 * 60_000 };
+const LOOKING_MS = 60_000;
+
+/**
+ * Rotates a secret that leaked, by the front door. A rotation that runs already may have begun before the leak, so it is not enough: its
+ * grace period is ended, and it is waited for.
+ */
+export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
+  const { environment, secret, reason } = event;
+  const { workflowId, startTime } = workflowInfo();
+  const since = startTime.getTime();
+  const deadline = since + PATIENCE_MS;
+  let pause = PAUSE_MS.first;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await executeChild<typeof rotate>('rotate', {
+        workflowId: `${workflowId}/rotate-${attempt}`,
+        args: [{ environment, secret, reason, requestedBy: EVENT_REQUESTER, emergency: true }],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+        priority: EMERGENCY_PRIORITY,
+        staticSummary: `Rotate ${secretIdOf(environment, secret)}: it leaked`,
+      });
+      return { outcome: 'rotated' };
+    } catch (error) {
+      const failure = error instanceof ChildWorkflowFailure ? error.cause : error;
+      if (!(failure instanceof ApplicationFailure)) throw error;
+      if (!isInTheWay(failure) || Date.now() + pause > deadline) return giveUp(event, failure);
+    }
+    await endGracePeriod(event);
+    await sleep(pause, { summary: 'another rotation of the secret is waited for' });
+    pause = Math.min(pause * 2, PAUSE_MS.longest);
+    if (await wasRotatedSince(event, since)) return { outcome: 'rotated-meanwhile' };
+  }
+}
+
+function refusalOf(failure: ApplicationFailure): RefusedDetails | undefined {
+  return failure.type === 'RotationRefused' ? (failure.details?.[0] as RefusedDetails | undefined) : undefined;
+}
+
+function isInTheWay(failure: ApplicationFailure): boolean {
+  return refusalOf(failure)?.cause.type === Cause.AlreadyRunning;
+}
+
+/** A rotation tells of its own failure; that none was begun nobody else tells. @throws the failure. */
+async function giveUp({ environment, secret, reason }: LeakEvent, failure: ApplicationFailure): Promise<never> {
+  const step = refusalOf(failure)?.step;
+  if (step === 'loadPlan' || step === 'start') {
+    await tellPeople({
+      environment,
+      secret,
+      event: 'refused',
+      severity: 'critical',
+      message: failure.message,
+      next: `keyturn rotate ${secretIdOf(environment, secret)} --emergency`,
+      requestedBy: EVENT_REQUESTER,
+      reason,
+    });
+  }
+  throw failure;
+}
+
+/** A rotation that is not in a grace period refuses this by itself, and is over soon. */
+async function endGracePeriod({ environment, secret, reason }: LeakEvent): Promise<void> {
+  await getExternalWorkflowHandle(rotationWorkflowId(environment, secret))
+    .signal<[EndGracePeriodRequest]>('endGracePeriod', { requestedBy: EVENT_REQUESTER, reason })
+    .catch(() => undefined);
+}
+
+function wasRotatedSince({ environment, secret, reason }: LeakEvent, since: number): Promise<boolean> {
+  return activitiesFor({
+    subject: { secretId: secretIdOf(environment, secret), requestedBy: EVENT_REQUESTER, reason },
+    step: 'wasRotatedSince',
+    summary: 'see whether another rotation has done it',
+    limitMs: LOOKING_MS,
+    onAuditDown: () => undefined,
+  })
+    .write.wasRotatedSince({ environment, secret, since })
+    .catch(() => false);
+}

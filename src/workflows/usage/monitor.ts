@@ -1,0 +1,225 @@
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  ParentClosePolicy,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { Cause, USAGE_REFUSED } from '../../rotation/errors';
+import { secretIdOf } from '../../rotation/names';
+import type { MonitorUsageInput, UsageReport, UsageStatus } from '../../rotation/usage';
+import type { rotate } from '../rotate';
+import { activitiesFor } from '../saga/activities';
+import { causeOf, environmentFailed } from '../saga/failures';
+import { noCounts, UsageCounter } from './counter';
+import type { Counts } from './counter';
+
+/** What one run of the workflow hands on to the next. Plain JSON; times are milliseconds since the epoch. */
+export interface UsageState {
+  counts: Counts;
+  limit?: number;
+  version?: string;
+  /** Absent until the first look. */
+  lookedAt?: number;
+  rotation?: { workflowId: string; runId: string; startedAt: number; uses: number; looks: number };
+  rotations: number;
+  /** Rotations in a row that brought no new version. */
+  failures: number;
+  problem?: { message: string; retryAt: number };
+}
+
+export const newUsage = (): UsageState => ({ counts: noCounts(), rotations: 0, failures: 0 });
+
+/** While uses are reported, the version is looked at so often: somebody else may have rotated it. After a look that failed, too. */
+const LOOK_EVERY_MS = 10 * 60_000;
+/** A rotation under way is looked at after pauses of these. */
+const ROTATION_LOOK_MS = { first: 2_000, longest: 10 * 60_000 };
+/** After a rotation that brought nothing. */
+const RETRY_MS = { first: 60 * 60_000, longest: 24 * 60 * 60_000 };
+/** How long one look is tried. */
+const PATIENCE_MS = 15 * 60_000;
+const REQUESTED_BY = 'usage';
+
+/** Counts the uses of a secret's version, and has it rotated when they are too many. */
+export class UsageMonitor {
+  private readonly counter: UsageCounter;
+  private readonly secretId: string;
+
+  constructor(
+    private readonly subject: MonitorUsageInput,
+    readonly state: UsageState,
+  ) {
+    this.counter = new UsageCounter(state.counts);
+    this.secretId = secretIdOf(subject.environment, subject.secret);
+  }
+
+  /** @returns why the report was refused. */
+  report(report: UsageReport): string | undefined {
+    return this.counter.add(report);
+  }
+
+  status(): UsageStatus {
+    const { counts, limit, version, rotation, rotations, problem } = this.state;
+    const { uses, total, reports, lastRefusal } = counts;
+    return {
+      ...this.subject,
+      uses,
+      limit,
+      version,
+      total,
+      reports,
+      lastRefusal,
+      rotations,
+      ...(rotation && {
+        rotation: {
+          workflowId: rotation.workflowId,
+          startedAt: new Date(rotation.startedAt).toISOString(),
+          uses: rotation.uses,
+        },
+      }),
+      ...(problem && { problem: { message: problem.message, retryAt: new Date(problem.retryAt).toISOString() } }),
+    };
+  }
+
+  /** Until the workflow's history is long enough. @throws UsageRefused when the catalog does not declare the secret. */
+  async run(isLongEnough: () => boolean): Promise<void> {
+    while (!isLongEnough()) {
+      if (this.wantsLook()) {
+        const looked = await this.lookUntil(isLongEnough);
+        if (looked && !this.state.problem && this.isTooMuch()) await this.rotate();
+      } else {
+        await this.waitFor(() => isLongEnough() || this.wantsLook());
+      }
+    }
+  }
+
+  /** A look may take long, while auditing is down for example; reports go on coming, and the server takes only so many in one run. */
+  private async lookUntil(isLongEnough: () => boolean): Promise<boolean> {
+    const scope = new CancellationScope();
+    const looking = scope.run(() => this.look());
+    await Promise.race([looking, condition(isLongEnough)]);
+    if (isLongEnough()) scope.cancel();
+    return looking;
+  }
+
+  private async waitFor(something: () => boolean): Promise<void> {
+    const { rotation, problem } = this.state;
+    const next = problem?.retryAt ?? (rotation && this.nextLookAt(rotation));
+    if (next === undefined) await condition(something);
+    else await condition(something, Math.max(next - Date.now(), 1), { summary: 'before looking at the secret again' });
+  }
+
+  private wantsLook(): boolean {
+    const { lookedAt, rotation, problem, counts } = this.state;
+    const now = Date.now();
+    if (problem) return now >= problem.retryAt;
+    if (rotation) return now >= this.nextLookAt(rotation);
+    if (lookedAt === undefined || this.isTooMuch()) return true;
+    return counts.recent > 0 && now - lookedAt >= LOOK_EVERY_MS;
+  }
+
+  private nextLookAt({ startedAt, looks }: { startedAt: number; looks: number }): number {
+    const { first, longest } = ROTATION_LOOK_MS;
+    return Math.max(startedAt, this.state.lookedAt ?? 0) + Math.min(first * 2 ** looks, longest);
+  }
+
+  private isTooMuch(): boolean {
+    const { limit, counts, rotation } = this.state;
+    return limit !== undefined && !rotation && counts.uses >= limit;
+  }
+
+  /** @returns whether it could be told what is. */
+  private async look(): Promise<boolean> {
+    const { state } = this;
+    const { environment, secret } = this.subject;
+    const before = state.counts.recent;
+    state.counts.recent = 0;
+    try {
+      const { limit, version, ended } = await activitiesFor({
+        subject: { secretId: this.secretId, requestedBy: REQUESTED_BY },
+        step: 'lookUpUsage',
+        summary: `see which version of ${this.secretId} is in use`,
+        limitMs: PATIENCE_MS,
+        onAuditDown: () => undefined,
+      }).write.lookUpUsage({
+        environment,
+        secret,
+        rotation: state.rotation && { workflowId: state.rotation.workflowId, runId: state.rotation.runId },
+      });
+      state.limit = limit;
+      delete state.problem;
+      if (state.rotation) this.settleRotation(version, ended);
+      else if (state.version !== undefined && version !== state.version)
+        state.counts.uses = before + state.counts.recent;
+      if (!ended) state.version = version;
+      state.lookedAt = Date.now();
+      return true;
+    } catch (error) {
+      state.counts.recent += before;
+      if (isCancellation(error)) return false;
+      const cause = causeOf(error);
+      if (cause.type === Cause.UnknownSecret && state.lookedAt === undefined) {
+        const message = `uses of ${this.secretId} are not counted: ${cause.message}`;
+        throw environmentFailed(USAGE_REFUSED, 'lookUpUsage', { ...cause, message });
+      }
+      state.problem = { message: cause.message, retryAt: Date.now() + LOOK_EVERY_MS };
+      return false;
+    }
+  }
+
+  /** Uses that were reported after the rotation was started are the new version's; without one they are the old one's again. */
+  private settleRotation(version: string | undefined, ended: { version?: string; problem?: string } | undefined): void {
+    const { state } = this;
+    const { rotation } = state;
+    if (!rotation) return;
+    if (!ended) {
+      rotation.looks++;
+      return;
+    }
+    delete state.rotation;
+    state.version = ended.version ?? version;
+    if (ended.version !== undefined) {
+      state.failures = 0;
+      return;
+    }
+    state.counts.uses += rotation.uses;
+    this.noteFailure(ended.problem ?? 'the rotation brought no new version');
+  }
+
+  /** At once, and then nothing until its end is known. */
+  private async rotate(): Promise<void> {
+    const { state } = this;
+    const { environment, secret } = this.subject;
+    const { uses } = state.counts;
+    const workflowId = `triggered/usage/${this.secretId}`;
+    state.counts.uses = 0;
+    state.counts.recent = 0;
+    try {
+      const reason = `used ${uses} times; the catalog allows ${state.limit ?? 0}`;
+      const { firstExecutionRunId: runId } = await startChild<typeof rotate>('rotate', {
+        workflowId,
+        args: [{ environment, secret, reason, requestedBy: REQUESTED_BY }],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        staticSummary: `Rotate ${this.secretId} after ${uses} uses`,
+      });
+      state.rotations++;
+      state.rotation = { workflowId, runId, startedAt: Date.now(), uses, looks: 0 };
+    } catch (error) {
+      state.counts.uses += uses;
+      this.noteFailure(causeOf(error).message);
+    }
+  }
+
+  private noteFailure(message: string): void {
+    const { first, longest } = RETRY_MS;
+    const pause = Math.min(first * 2 ** this.state.failures, longest);
+    this.state.failures++;
+    this.state.problem = { message, retryAt: Date.now() + pause };
+  }
+}
+
+/** Whether the next run should go on: the server says so, or would soon refuse signals. */
+export function isLongEnough(): boolean {
+  return workflowInfo().continueAsNewSuggested;
+}
