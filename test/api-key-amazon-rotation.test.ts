@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { CreateQueueCommand, DeleteQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { rotationWorkflowId } from '../src/rotation/names';
 import type { RequestAccepted, RotationStatus } from '../src/rotation/types';
 import { keyDocument } from './testbed/api-keys';
 import { startFakeSellingPartnerApi } from './testbed/fake-selling-partner-api';
 import type { FakeSellingPartnerApi } from './testbed/fake-selling-partner-api';
+import { fleetOf } from './testbed/fleets';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
@@ -88,4 +90,16 @@ test('what a terminated rotation left is put away, and the next one ends when Am
   expect(amazon.accepts(String(now))).toBe(true);
   expect(await keyDocument(bed, `${SECRET}-secondary`)).toBeUndefined();
   expect(amazon.seen.secretsMade).toBe(2);
+}, 60_000);
+
+test('a fleet in an emergency does not wait the days for which Amazon still takes the old secret', async () => {
+  amazon.behaviour.oldSecretLifeMs = 7 * 86_400_000;
+  const fleet = fleetOf(bed);
+  const report = await fleet.rotate({ types: ['api-keys'], emergency: true });
+  expect(report).toMatchObject({ total: 1, succeeded: 1 });
+  expect(report.secrets).toMatchObject([{ secret: SECRET, outcome: 'in-grace-period' }]);
+  expect(Date.parse(report.secrets[0]?.graceEndsAt ?? '') - Date.now()).toBeGreaterThan(6 * 86_400_000);
+  const rotation = bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, SECRET));
+  expect(await rotation.query<RotationStatus>('status')).toMatchObject({ phase: 'retiring', step: 'waitForExpiry' });
+  await rotation.terminate('Amazon keeps the old one for days more');
 }, 60_000);

@@ -144,7 +144,25 @@ test('an earlier version of an object that was overwritten is restored by its ve
   const first = Versions.filter(({ Key }) => backup.url.endsWith(Key ?? '-')).at(-1)?.VersionId;
   await place.write(backup.url, Buffer.from('overwritten'));
   const from = `${backup.url}?versionId=${first}`;
-  expect(await restore(bed, { from, dryRun: true })).toMatchObject({ outcome: 'dry-run' });
+  const planned = await restore(bed, { from, dryRun: true });
+  expect(planned).toMatchObject({ outcome: 'dry-run', from });
+  expect(planned.secrets).toContainEqual({
+    secret: 'login',
+    difference: 'differs',
+    outcome: 'would-be-restored',
+    versionId: expect.any(String) as string,
+  });
+  expect(await restore(bed, { from: planned.from, secrets: ['login'] })).toMatchObject({
+    from,
+    secrets: [{ secret: 'login', outcome: 'restored' }],
+  });
+});
+
+test('what a dry run showed as the latest backup can be restored after it was overwritten', async () => {
+  await place.write(backup.url, bytes);
+  const { from } = await restore(bed, { from: 'latest', dryRun: true });
+  await place.write(backup.url, Buffer.from('overwritten'));
+  expect(await restore(bed, { from, dryRun: true })).toMatchObject({ outcome: 'dry-run', from });
 });
 
 test('no backup is stored in a bucket without versioning, and the message turns it on', async () => {

@@ -1,3 +1,4 @@
+import { DeleteSecretCommand, RestoreSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { inLanes } from '../src/client/in-lanes';
 import type { BackupResult, RestoreResult } from '../src/rotation/backup';
 import { createBackupPlace } from './testbed/backups';
@@ -73,13 +74,44 @@ test('keyturn restore --dry-run says what differs, and nothing else', async () =
   expect(stdout).toMatch(/many\/secret-8 +same +same\n/);
 });
 
+test('keyturn restore names what neither the backup nor Secrets Manager holds, and ends with 1', async () => {
+  const { code, stdout, stderr } = await cli.run(['restore', bed.environment, '--from', 'latest']);
+  expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringContaining('say so with --yes') as string });
+  expect(stdout + stderr).toMatch(/unused +not in the backup, and missing +left-out: the backup does not hold it/);
+  const only = ['--secret', 'many/secret-8'];
+  expect((await cli.run(['restore', bed.environment, '--from', 'latest', ...only])).code).toBe(0);
+  await bed.secrets.create('lost-since', 'value-that-is-lost');
+  await bed.declare({ 'lost-since': { type: 'app-secret' } });
+  await bed.secretsManager.send(new DeleteSecretCommand({ SecretId: bed.secrets.idOf('lost-since') }));
+  const partial = await cli.json<BackupResult>(['backup', bed.environment]);
+  expect(partial).toMatchObject({ code: 1, error: { type: 'BackupIncomplete' } });
+  expect((partial.error as { details?: BackupResult }).details?.leftOut).toContainEqual({
+    secret: 'lost-since',
+    why: 'is scheduled for deletion and cannot be read',
+    expected: true,
+  });
+  await bed.rotate('many/secret-7');
+  const restored = await cli.json<RestoreResult>(['restore', bed.environment, '--from', taken.time, '--yes']);
+  expect(restored).toMatchObject({ code: 1, error: { type: 'RestoreIncomplete' } });
+  expect((restored.error as { details?: RestoreResult }).details).toMatchObject({ outcome: 'incomplete' });
+  await bed.secretsManager.send(new RestoreSecretCommand({ SecretId: bed.secrets.idOf('lost-since') }));
+  await bed.secrets.create('unused', 'value-that-is-there-again');
+});
+
 test(`keyturn restore --yes goes through all ${MANY}, and restores the one that differs`, async () => {
+  await bed.rotate('many/secret-7');
   const { code, result } = await cli.json<RestoreResult>(['restore', bed.environment, '--from', taken.url, '--yes']);
   expect(code).toBe(0);
   expect(result.outcome).toBe('restored');
-  expect(result.secrets).toHaveLength(MANY);
+  expect(result.secrets).toHaveLength(MANY + 2);
   expect(result.secrets.filter(({ outcome }) => outcome !== 'same')).toEqual([
     expect.objectContaining({ secret: 'many/secret-7', difference: 'differs', outcome: 'restored' }),
+    ...['unused', 'lost-since'].map((secret) => ({
+      secret,
+      difference: 'not-in-backup',
+      outcome: 'left-out',
+      message: 'the backup does not hold it; try an earlier one',
+    })),
   ]);
   expect(await bed.secrets.value('many/secret-7')).toBe(`value-of-many/secret-7-${bed.environment}`);
 });

@@ -4,12 +4,13 @@ import { UpdateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Notification } from '../src/activities/notify/notifier';
 import { rotationWorkflowId } from '../src/rotation/names';
+import { startEvent } from '../src/runtime/events/starting';
 import type { WorkerProcess } from './lab/worker-process';
 import { createApiKey } from './testbed/api-keys';
 import { createEventQueue, eventBridge, recordedCall } from './testbed/event-queue';
 import type { EventQueue } from './testbed/event-queue';
 import { startFakeKeyService } from './testbed/fake-key-service';
-import { openTestbed } from './testbed/testbed';
+import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
 
@@ -77,6 +78,28 @@ test('a leak that is reported by a message of its own, without EventBridge, is d
   await until('it is accepted', async () => logged('event-accepted', messageId).length > 0);
   expect(await event('used', messageId).result()).toEqual({ outcome: 'rotated' });
   expect((await bed.secrets.labels('used')).previous).toBe(current);
+});
+
+test('an aborted emergency rotation of a secret that leaked is a failure, and people are told', async () => {
+  const { current } = await bed.secrets.labels('used');
+  const point = { secretId: bed.secrets.idOf('used'), step: 'promote', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  await queue.send(leakOf('used', { id: 'INC-0' }));
+  await bed.pauses.reached(point);
+  const rotation = bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, 'used'));
+  await rotation.signal('abort', { reason: 'a false alarm', requestedBy: 'night shift' });
+  await bed.pauses.goOn(point);
+  expect(await failureOf(event('used', 'INC-0').result())).toMatchObject({
+    type: 'RotationRolledBack',
+    message: expect.stringContaining('aborted by night shift (a false alarm)') as string,
+    details: { cause: { type: 'Aborted' } },
+  });
+  expect((await bed.secrets.labels('used')).current).toBe(current);
+  expect(await isTold('aborted', ({ severity }) => severity === 'critical')).toMatchObject({
+    secret: 'used',
+    message: expect.stringContaining('what leaked is still in use') as string,
+    next: `keyturn rotate ${bed.environment}/used --emergency`,
+  });
 });
 
 test('a leak during a grace period ends it, and the key that was new then is replaced too', async () => {
@@ -195,6 +218,8 @@ test('a message that cannot be read stays in the queue, is logged once without i
     JSON.stringify(leakOf('app', { reason: 7 })),
     JSON.stringify(leakOf('app', { id: '../../x' })),
     JSON.stringify(leakOf('undeclared', { note: canary })),
+    JSON.stringify(recordedCall('kms', 'DisableKey', { keyId: canary.repeat(40) })),
+    JSON.stringify(eventBridge('aws.kms', 'KMS CMK Rotation', { 'key-id': `${canary}?` })),
     JSON.stringify(eventBridge('aws.secretsmanager', 'AWS API Call via CloudTrail', { eventName: canary })),
     JSON.stringify(leakOf('app', { note: 'x'.repeat(70_000) })),
   ];
@@ -207,6 +232,19 @@ test('a message that cannot be read stays in the queue, is logged once without i
   await until('the other is accepted', async () => (await queue.size()) === poison.length);
   expect(await event('used', 'INC-3').result()).toEqual({ outcome: 'rotated' });
   for (const messageId of sent) expect(logged('event-not-understood', messageId)).toHaveLength(1);
+  expect(lines().some((line) => line['event'] === 'events-not-polled')).toBe(false);
+});
+
+test('an event for which Temporal refuses a workflow is left, and does not count as an outage', async () => {
+  const named = {
+    kind: 'kms-key',
+    keyId: 'x'.repeat(2_000),
+    change: 'disabled',
+    at: new Date().toISOString(),
+  } as const;
+  expect(await startEvent(bed.client.workflow, bed.taskQueue, named, 'too-long')).toEqual({
+    left: expect.stringMatching(/^Temporal refuses a workflow for it: ./) as string,
+  });
 });
 
 test('a worker that is told to stop does so at once, while it waits for messages', async () => {

@@ -107,6 +107,13 @@ test('a notification of hundreds of failures names ten and how many more', () =>
   expect(message.length).toBeLessThan(3_000);
 });
 
+test('a fleet that left secrets where they were is a warning, though none failed', () => {
+  const counts = { total: 3, succeeded: 1, failed: 0, skipped: 0, notStarted: 2 };
+  const report = { environment: 'dev', types: ['all' as const], startedAt: '', endedAt: '', secrets: [] };
+  expect(fleetNotification({ ...report, ...counts, stopped: 'aborted by ann' })?.severity).toBe('warning');
+  expect(fleetNotification({ ...report, ...counts, notStarted: 0 })?.severity).toBe('info');
+});
+
 /** Whether the fleet that ended last has had people told: a notification is started before its fleet ends. */
 async function toldOfLatest(): Promise<boolean> {
   const { runId } = await fleetOf(bed).handle().describe();

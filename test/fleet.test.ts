@@ -1,4 +1,4 @@
-import { rotationWorkflowId } from '../src/rotation/names';
+import { GRACE_PERIOD_SIGNAL, rotationWorkflowId } from '../src/rotation/names';
 import type { FleetReport } from '../src/rotation/fleet';
 import { createApiKey } from './testbed/api-keys';
 import { startDependent } from './testbed/dependent';
@@ -204,16 +204,33 @@ test('an abort starts no more, and what runs goes on to its end; a second one is
   expect(report.stopped).toBe('aborted by ann: lunch');
 });
 
+test('a message about a grace period that makes no sense holds no fleet up', async () => {
+  const bed = await open({ concurrency: 1 });
+  const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const handle = await fleetOf(bed).start();
+  await bed.pauses.reached(point);
+  await handle.signal(GRACE_PERIOD_SIGNAL);
+  for (const nonsense of [null, 'unused', {}, { secret: 'unused' }, { secret: 'unused', graceEndsAt: 7 }]) {
+    await handle.signal(GRACE_PERIOD_SIGNAL, nonsense);
+  }
+  expect(await fleetOf(bed).status()).toMatchObject({ running: [{ secret: 'unused' }], succeeded: 0 });
+  expect(await handle.executeUpdate('abort', { args: [{}] })).toMatchObject({ accepted: expect.any(String) as string });
+  await bed.pauses.goOn(point);
+  expect(outcomesOf((await handle.result()) as FleetReport)).toEqual({ unused: 'rotated' });
+});
+
 test('a fleet that is terminated leaves its rotations running, and the next one takes the rest', async () => {
   const bed = await open({ concurrency: 1 });
-  await appSecrets(bed, ['a']);
+  // After `unused`, also when both were made in the same second.
+  await appSecrets(bed, ['z']);
   const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
   await bed.pauses.stopAt(point);
   const fleet = fleetOf(bed);
   const handle = await fleet.start();
   await bed.pauses.reached(point);
   await handle.terminate();
-  expect(outcomesOf(await fleet.rotate())).toEqual({ unused: 'already-running', a: 'rotated' });
+  expect(outcomesOf(await fleet.rotate())).toEqual({ unused: 'already-running', z: 'rotated' });
   await bed.pauses.goOn(point);
   expect(await bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, 'unused')).result()).toMatchObject({
     outcome: 'rotated',

@@ -13,6 +13,7 @@ beforeAll(async () => {
   place = await createBackupPlace();
   bed = await openTestbed(place.policy);
   subjects = await Promise.all(DRAWN_KINDS.map((kind) => createSubject(bed, kind, `survives/${kind}`)));
+  await bed.secrets.create('unused', 'so-that-a-restore-lacks-nothing');
 });
 afterAll(async () => {
   await bed.close();
@@ -33,7 +34,9 @@ test.each(['before', 'after'] as const)(
     const next = await bed.startWorker();
     const { url } = await handle.result();
     expect(await place.objects()).toHaveLength(before + 1);
-    expect(await restore(bed, { from: url, dryRun: true })).toMatchObject({ from: url });
+    expect(await restore(bed, { from: url, dryRun: true })).toMatchObject({
+      from: expect.stringContaining(`${url}?versionId=`) as string,
+    });
     await next.stop();
   },
   120_000,

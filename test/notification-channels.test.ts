@@ -172,6 +172,20 @@ test('PagerDuty is triggered with one key per secret, and resolved with the same
   expect(resolve).toEqual({ routing_key: ROUTING_KEY, event_action: 'resolve', dedup_key });
 });
 
+test('PagerDuty is told of a whole environment with one key per event, so that the report of a fleet resolves no other', async () => {
+  const of = { channels: ['pager'], secret: undefined };
+  await tell(bed, { ...of, event: 'kms-key-changed', severity: 'critical' });
+  await tell(bed, { ...of, event: 'fleet-report', severity: 'warning' });
+  await tell(bed, { ...of, event: 'fleet-report', severity: 'info' });
+  const sent = http.received.map(({ body }) => JSON.parse(body) as { event_action: string; dedup_key: string });
+  const report = `keyturn/${bed.environment}/*/fleet-report`;
+  expect(sent.map(({ event_action, dedup_key }) => [event_action, dedup_key])).toEqual([
+    ['trigger', `keyturn/${bed.environment}/*/kms-key-changed`],
+    ['trigger', report],
+    ['resolve', report],
+  ]);
+});
+
 test('mail goes to every recipient, with an ID that a repetition would have too', async () => {
   const handle = await startTelling(bed, { channels: ['mail'] });
   expect(await handle.result()).toEqual({ sent: ['mail'], notSent: [] });

@@ -92,15 +92,30 @@ test('the backup names its object by environment and time, and says what it left
 
 test('a dry run says what would be restored, and touches nothing', () => {
   expect(planned.outcome).toBe('dry-run');
-  expect(planned.secrets.map(({ outcome, difference }) => `${outcome} ${difference}`)).toEqual(
-    planned.secrets.map(() => 'would-be-restored missing'),
+  const held = planned.secrets.filter(({ secret }) => secret !== 'unused');
+  expect(held).toHaveLength(before.size);
+  expect(held.map(({ outcome, difference }) => `${outcome} ${difference}`)).toEqual(
+    held.map(() => 'would-be-restored missing'),
   );
 });
 
 test('every secret is there again, with the value that it had', async () => {
-  expect(restored).toMatchObject({ outcome: 'restored', from: backup.url });
-  expect(restored.secrets.filter(({ outcome }) => outcome !== 'restored')).toEqual([]);
+  expect(restored.from).toMatch(new RegExp(`^${backup.url}\\?versionId=.`));
+  expect(planned.from).toBe(restored.from);
+  const held = restored.secrets.filter(({ secret }) => secret !== 'unused');
+  expect(held.filter(({ outcome }) => outcome !== 'restored')).toEqual([]);
   expect(await values()).toEqual(before);
+});
+
+test('a secret that neither the backup nor Secrets Manager holds is named, and makes the restore incomplete', () => {
+  expect(restored.outcome).toBe('incomplete');
+  expect(restored.secrets.at(-1)).toEqual({
+    secret: 'unused',
+    difference: 'not-in-backup',
+    outcome: 'left-out',
+    message: 'the backup does not hold it; try an earlier one',
+    lost: true,
+  });
 });
 
 test.each(KINDS)('the login or key of a secret of type %s is let in again', async (kind) => {
@@ -120,11 +135,46 @@ test('restored secrets can be rotated', async () => {
   expect(await bed.rotate('rotated')).toMatchObject({ outcome: 'rotated' });
 });
 
-test('a second restore finds those that did not change since to be the same', async () => {
+test('a second restore finds those that did not change since to be the same, and delivers them again', async () => {
+  const { asked } = dependent;
+  const again = await restore(bed, { dryRun: true, secrets: ['lost/app-secret', 'with-admin'] });
+  expect(again.secrets.map(({ outcome }) => outcome)).toEqual(['would-be-delivered', 'same']);
+  expect(dependent.asked).toBe(asked);
   const { secrets } = await restore(bed);
+  expect(dependent.asked).toBeGreaterThan(asked);
   const outcomes = new Map(secrets.map(({ secret, outcome }) => [secret, outcome]));
   expect(outcomes.get('lost/app-secret')).toBe('same');
   expect(outcomes.get('with-admin')).toBe('same');
+});
+
+test('a restore whose delivery failed is completed by another one', async () => {
+  await bed.rotate('lost/app-secret');
+  dependent.answer(503);
+  const only = { secrets: ['lost/app-secret'] };
+  expect(await restore(bed, only)).toMatchObject({
+    outcome: 'incomplete',
+    secrets: [{ difference: 'differs', outcome: 'not-delivered' }],
+  });
+  expect(await restore(bed, only)).toMatchObject({
+    outcome: 'incomplete',
+    secrets: [{ difference: 'same', outcome: 'not-delivered' }],
+  });
+  dependent.answer(200);
+  expect(await restore(bed, only)).toMatchObject({
+    outcome: 'restored',
+    secrets: [{ difference: 'same', outcome: 'same' }],
+  });
+});
+
+test('a refusal is told in the report in few words, so that thousands of them fit into it', async () => {
+  const { username } = JSON.parse(await bed.secrets.value('lost/single-user')) as { username: string };
+  await bed.databases.asSuperuser(
+    `ALTER ROLE ${escapeIdentifier(username)} PASSWORD ${escapeLiteral('changed-by-somebody-else')}`,
+  );
+  const { outcome, secrets } = await restore(bed, { from: backup.url, secrets: ['lost/single-user'] });
+  expect(outcome).toBe('incomplete');
+  expect(secrets).toEqual([expect.objectContaining({ outcome: 'refused' })]);
+  expect(secrets[0]?.message).toMatch(/^.{299}…$/);
 });
 
 test('the audit log says who restored what', async () => {

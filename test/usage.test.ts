@@ -4,9 +4,11 @@ import { UsageClient } from '../src/client/usage-client';
 import { rotationWorkflowId } from '../src/rotation/names';
 import { USAGE_SIGNAL, USAGE_WORKFLOW, usageProblem, usageWorkflowId } from '../src/rotation/usage';
 import type { UsageReport, UsageStatus } from '../src/rotation/usage';
+import { createApiKey } from './testbed/api-keys';
 import { createCli } from './testbed/cli-process';
 import type { Cli } from './testbed/cli-process';
 import { startDependent } from './testbed/dependent';
+import { startFakeKeyService } from './testbed/fake-key-service';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
@@ -22,7 +24,7 @@ beforeAll(async () => {
   await bed.startWorker();
 });
 afterAll(async () => {
-  for (const secret of ['counted', 'worn', 'broken', 'watched']) {
+  for (const secret of ['counted', 'worn', 'broken', 'kept', 'watched']) {
     await monitor(secret)
       .terminate('the test is over')
       .catch(() => undefined);
@@ -131,6 +133,24 @@ test('a rotation that fails takes no count away, and is not begun again and agai
   await report('broken', 3);
   await until('it counted', async () => (await status('broken')).uses === 10);
   expect(await status('broken')).toMatchObject({ rotations: 1 });
+});
+
+test('a rotation that brought a new version but could not revoke the old key is not begun again', async () => {
+  const service = await startFakeKeyService();
+  bed.alsoStop(service);
+  bed.alsoSecret(() => service.everyValue());
+  service.answerWith('DELETE /keys/:id', { status: 403 }, 100);
+  await createApiKey(bed, service, 'kept', { rotateAfterUses: 5, gracePeriod: '0 seconds' });
+  await report('kept', 7);
+  const ended = await until('it has ended', async () => {
+    const found = await status('kept');
+    return found.rotations > 0 && !found.rotation && found;
+  });
+  const rotation = bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, 'kept'));
+  expect(await failureOf(rotation.result())).toMatchObject({ type: 'RetirementIncomplete' });
+  const { current } = await bed.secrets.labels('kept');
+  expect(ended).toMatchObject({ uses: 0, total: 7, rotations: 1, version: current });
+  expect(ended.problem).toBeUndefined();
 });
 
 test('a report that makes no sense is refused in words and changes no count', async () => {

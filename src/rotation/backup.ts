@@ -21,11 +21,22 @@ export interface BackupReference {
   keyArn: string;
 }
 
+/** Where one backup lies. */
+export type BackupPlace = Pick<BackupReference, 'bucket' | 'key' | 'objectVersion'>;
+
 /** The one argument of `backupSecrets`. */
 export interface BackupInput {
   environment: string;
   reason?: string;
   requestedBy?: string;
+}
+
+/** A secret that a backup does not hold, and why. */
+export interface LeftOut {
+  secret: string;
+  why: string;
+  /** It exists, so that a backup is expected to hold it; absent for one that does not, which may never have been made. */
+  expected?: boolean;
 }
 
 export interface BackupResult {
@@ -35,8 +46,8 @@ export interface BackupResult {
   time: string;
   /** How many secrets it holds. */
   secrets: number;
-  /** What the catalog names and the backup does not hold, and why. */
-  leftOut: { secret: string; why: string }[];
+  /** What the catalog names and the backup does not hold. */
+  leftOut: LeftOut[];
   /** Things that an operator should know although the backup is there. */
   warnings: string[];
 }
@@ -69,10 +80,17 @@ export interface RestoreSecretInput {
  * How a secret differs from its backup.
  *
  * `same`: AWSCURRENT is the backed-up value, and opens its target where that can be seen. `target-differs`: it is, but its target
- * refuses it. `not-declared`: the catalog does not name it any more.
+ * refuses it. `not-declared`: the catalog does not name it any more. `not-in-backup`: the catalog names it and the backup does not hold it.
  */
 export type Difference =
-  'same' | 'differs' | 'missing' | 'scheduled-for-deletion' | 'no-current' | 'target-differs' | 'not-declared';
+  | 'same'
+  | 'differs'
+  | 'missing'
+  | 'scheduled-for-deletion'
+  | 'no-current'
+  | 'target-differs'
+  | 'not-declared'
+  | 'not-in-backup';
 
 export interface SecretDifference {
   secret: string;
@@ -82,6 +100,8 @@ export interface SecretDifference {
   first?: boolean;
   /** It has dependents that are brought the restored version. */
   delivered?: boolean;
+  /** It is not in the backup, and not usable in Secrets Manager either. */
+  lost?: boolean;
 }
 
 /** What became of one secret. */
@@ -89,21 +109,31 @@ export interface RestoredSecret {
   secret: string;
   difference: Difference;
   /**
-   * `same` and `left-out` were not touched; `to-be-delivered` is there only while the restore runs; `would-be-restored` is a dry run's; `refused` and `failed` are as they were before, unless
-   * the message says otherwise; `not-delivered` is restored, but a dependent does not work with it yet.
+   * `left-out` was not touched, and of `same` the value was not, but its dependents were given it again; `to-be-delivered` is there only while the restore runs; `would-be-restored` and `would-be-delivered` are a dry run's; `refused` and `failed` are as they were before, unless
+   * the message says otherwise; `not-delivered` has the right value, but a dependent does not work with it yet.
    */
   outcome:
-    'same' | 'left-out' | 'restored' | 'would-be-restored' | 'refused' | 'failed' | 'to-be-delivered' | 'not-delivered';
+    | 'same'
+    | 'left-out'
+    | 'restored'
+    | 'would-be-restored'
+    | 'would-be-delivered'
+    | 'refused'
+    | 'failed'
+    | 'to-be-delivered'
+    | 'not-delivered';
   /** The VersionId that is AWSCURRENT now. */
   versionId?: string;
   /** Why, where it was not restored. */
   message?: string;
+  /** It is not in the backup, and not usable in Secrets Manager either: the restore is incomplete. */
+  lost?: boolean;
 }
 
 export interface RestoreResult {
   outcome: 'restored' | 'incomplete' | 'dry-run';
   environment: string;
-  /** `s3://…` */
+  /** `s3://…?versionId=…`: the very object, whatever is stored under its name later. */
   from: string;
   time: string;
   secrets: RestoredSecret[];
@@ -144,18 +174,25 @@ export function backupPrefix(environment: string, secret?: string): string {
   return `${PREFIX}/${environment}/${secret === undefined ? '' : `${secret}/`}`;
 }
 
+/** Whether a backup was taken of one secret, before its rotation, as its object's name says. */
+export function isOfOneSecret({ environment, key }: Pick<BackupReference, 'environment' | 'key'>): boolean {
+  const prefix = backupPrefix(environment);
+  return key.startsWith(prefix) && key.includes('/', prefix.length);
+}
+
 /** The time in an object's name; `undefined` when it is not that of a backup. */
 export function timeOfObjectKey(key: string): string | undefined {
   const name = key.slice(key.lastIndexOf('/') + 1);
   return name.endsWith(SUFFIX) ? parseBackupTime(name.slice(0, -SUFFIX.length)) : undefined;
 }
 
-export function backupUrl({ bucket, key }: { bucket: string; key: string }): string {
-  return `s3://${bucket}/${key}`;
+/** What {@link parseBackupUrl} reads; with the object's version, where it is known. */
+export function backupUrl({ bucket, key, objectVersion }: BackupPlace): string {
+  return `s3://${bucket}/${key}${objectVersion === undefined ? '' : `?versionId=${objectVersion}`}`;
 }
 
 /** Splits `s3://bucket/key`, with or without `?versionId=…`; `undefined` when it is not that. */
-export function parseBackupUrl(url: string): { bucket: string; key: string; objectVersion?: string } | undefined {
+export function parseBackupUrl(url: string): BackupPlace | undefined {
   const [, bucket, key, objectVersion] = /^s3:\/\/([^/]+)\/([^?]+)(?:\?versionId=(.+))?$/.exec(url) ?? [];
   if (bucket === undefined || key === undefined) return undefined;
   return objectVersion === undefined ? { bucket, key } : { bucket, key, objectVersion };

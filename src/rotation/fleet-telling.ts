@@ -18,7 +18,7 @@ export function fleetNotification(report: FleetReport): NotifyPeopleInput | unde
   return {
     environment,
     event: 'fleet-report',
-    severity: failed > 0 ? 'warning' : 'info',
+    severity: failed + notStarted > 0 ? 'warning' : 'info',
     message: [
       `The fleet of ${environment} has ended: ${counts}${rest}.`,
       ...(stopped === undefined ? [] : [`It started no more: ${stopped}.`]),

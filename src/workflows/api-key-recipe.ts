@@ -4,7 +4,7 @@ import { announceTo, gracePeriod } from './api-key-grace';
 import { aboutKey, oldExpiry, usesOldKey } from './api-key-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
 import { backUp } from './back-up';
-import { deliver, lookAtDependents } from './deliver';
+import { askHealth, deliver, isAsked, isGiven, lookAtDependents } from './deliver';
 import { discardCandidate, promote } from './secret-steps';
 import { waitForQuiet } from './api-key-usage';
 
@@ -110,17 +110,32 @@ const storeSecondary: Step<ApiKeyPlan> = {
   },
 };
 
+const askedNames = ({ plan }: RotationContext<ApiKeyPlan>) =>
+  plan.dependents
+    .filter(isAsked)
+    .map(({ name }) => name)
+    .join(', ');
+
+/** Whoever reads the secondary must stay healthy with it; workloads that are given a version go on with the old key until it is promoted. */
 const deliverSecondary: Step<ApiKeyPlan> = {
-  ...deliver,
   name: 'deliverSecondary',
+  summary: (context) => `deliver to ${askedNames(context) || 'no dependents'} and see them healthy`,
+  when: ({ plan }) => plan.dependents.some(isAsked),
+  run: (context, activities) => askHealth(context, activities, context.candidate),
+  undo: {
+    summary: (context) => `deliver the old version to ${askedNames(context)} again`,
+    afterTheOthers: true,
+    run: async (context, activities) => {
+      const { current } = context.found.labels;
+      if (current) await askHealth(context, activities, current);
+    },
+  },
 };
 
-/** Undone together with the first delivery. */
+/** Those that are only asked are seen healthy again by what undoes the first delivery. */
 const deliverPromoted: Step<ApiKeyPlan> = {
-  name: deliver.name,
-  summary: deliver.summary,
-  when: deliver.when,
-  run: deliver.run,
+  ...deliver,
+  undo: deliver.undo && { ...deliver.undo, when: ({ plan }) => plan.dependents.some(isGiven) },
 };
 
 const stageCandidate: Step<ApiKeyPlan> = {

@@ -5,7 +5,11 @@ import type { RotationContext, Step } from './saga/step';
 
 const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
 
-const isGiven = ({ kind }: Dependent) => kind !== 'http';
+/** Those that read the secret themselves, and are only asked how they are. */
+export const isAsked = (dependent: Dependent): dependent is HttpDependent => dependent.kind === 'http';
+
+/** Those that are given the version. */
+export const isGiven = (dependent: Dependent) => !isAsked(dependent);
 
 /** A workload that is missing would only be found after the secret had changed. */
 export const lookAtDependents: Step<RotationPlan> = {
@@ -40,12 +44,22 @@ const MOST_RESTARTS = 10;
 /** First to those that are given the version, then a look at the health of those that are only asked. */
 async function deliverVersion(context: RotationContext, activities: StepActivities, versionId: string): Promise<void> {
   const { dependents, delivery } = context.plan;
-  const asked = dependents.filter((dependent): dependent is HttpDependent => dependent.kind === 'http');
   const given = dependents.filter(isGiven);
-  const restarting = slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS);
+  // What is undone is undone wherever it can be; going forward, one failure is enough to stop for.
+  const restarting = slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, versionId === context.candidate);
   const give = (dependent: Dependent) => deliverTo(dependent, versionId, activities, restarting);
   if (delivery?.inOrder) for (const dependent of given) await give(dependent);
   else await all(given.map(give));
+  await askHealth(context, activities, versionId);
+}
+
+/** Looks at the health of the dependents that read the secret themselves. */
+export async function askHealth(
+  context: RotationContext,
+  activities: StepActivities,
+  versionId: string,
+): Promise<void> {
+  const asked = context.plan.dependents.filter(isAsked);
   if (asked.length === 0) return;
   const patience = Math.max(...asked.map(({ timeoutMs }) => timeoutMs));
   // The activity knows when the dependents' time is over; what comes on top is for workers that are down or busy.
@@ -75,7 +89,9 @@ async function deliverTo(
     case 'ecs':
       await all(
         dependent.services.map((service) =>
-          restarting(() => waitLong(dependent.timeoutMs).deployToEcs({ versionId, dependent, service })),
+          restarting(() =>
+            waitLong(dependent.timeoutMs).deployToEcs({ versionId, dependent, service, since: Date.now() }),
+          ),
         ),
       );
   }
@@ -89,15 +105,24 @@ async function all(works: Promise<void>[]): Promise<void> {
 
 type Slots = (work: () => Promise<void>) => Promise<void>;
 
-/** Lets so many works run at once; the others wait in order. */
-function slots(count: number): Slots {
+/**
+ * Lets so many works run at once; the others wait in order.
+ *
+ * @param stopAtFailure lets none begin any more once one has failed.
+ */
+function slots(count: number, stopAtFailure: boolean): Slots {
   let free = count;
+  let failed: { reason: unknown } | undefined;
   const waiting: (() => void)[] = [];
   return async (work) => {
     if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
     else free--;
     try {
+      if (stopAtFailure && failed) throw failed.reason;
       await work();
+    } catch (error) {
+      failed ??= { reason: error };
+      throw error;
     } finally {
       const next = waiting.shift();
       if (next) next();

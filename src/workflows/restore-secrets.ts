@@ -6,6 +6,7 @@ import {
   defineQuery,
   isCancellation,
   ParentClosePolicy,
+  patched,
   setHandler,
   startChild,
 } from '@temporalio/workflow';
@@ -21,6 +22,7 @@ import type {
   SecretDifference,
 } from '../rotation/backup';
 import { BackupFailure, Cause, RotationFailure } from '../rotation/errors';
+import { shortened } from '../rotation/fleet';
 import { inLanes } from '../rotation/in-lanes';
 import { rotationWorkflowId, secretIdOf } from '../rotation/names';
 import type { RotationInput, RotationResult } from '../rotation/types';
@@ -107,9 +109,10 @@ async function prepare(input: RestoreInput, progress: BackupProgress): Promise<S
       from,
       kmsKey,
     });
-    const { secrets } = await activities('openBackup', `verify ${backupUrl(backup)}`)
+    const { secrets: held, notHeld = [] } = await activities('openBackup', `verify ${backupUrl(backup)}`)
       .waitLong(LOOK_MS)
       .openBackup({ backup, secrets: input.secrets });
+    const secrets = [...held, ...notHeld];
     Object.assign(progress, { doing: 'comparing the secrets with the backup', total: secrets.length });
     const differences: SecretDifference[] = [];
     for (let at = 0; at < secrets.length; at += COMPARED_AT_ONCE) {
@@ -120,7 +123,8 @@ async function prepare(input: RestoreInput, progress: BackupProgress): Promise<S
       differences.push(...compared.differences);
       progress.done = differences.length;
     }
-    return { backup, differences, results: differences.flatMap(settled) };
+    const deliversAgain = patched('what-is-the-same-is-delivered-again');
+    return { backup, differences, results: differences.flatMap((found) => settled(input, found, deliversAgain)) };
   } catch (error) {
     if (isCancellation(error)) throw error;
     throw environmentFailed(BackupFailure.RestoreRefused, step, causeOf(error));
@@ -140,9 +144,25 @@ function checkInput(input: RestoreInput): void {
   if (!names) throw bad('secrets is not a list of names');
 }
 
-/** What nothing is done with. */
-function settled({ secret, difference }: SecretDifference): RestoredSecret[] {
-  if (difference === 'same') return [{ secret, difference, outcome: 'same' }];
+/**
+ * What is not restored.
+ *
+ * @param deliversAgain what is the same goes to its dependents once more: an earlier restore may have ended before it did.
+ */
+function settled(
+  { dryRun }: RestoreInput,
+  { secret, difference, delivered, lost }: SecretDifference,
+  deliversAgain: boolean,
+): RestoredSecret[] {
+  if (difference === 'same') {
+    if (!delivered || !deliversAgain) return [{ secret, difference, outcome: 'same' }];
+    return [{ secret, difference, outcome: dryRun ? 'would-be-delivered' : 'to-be-delivered' }];
+  }
+  if (difference === 'not-in-backup') {
+    return [
+      { secret, difference, outcome: 'left-out', message: 'the backup does not hold it; try an earlier one', lost },
+    ];
+  }
   if (difference !== 'not-declared') return [];
   return [{ secret, difference, outcome: 'left-out', message: 'the catalog does not name it any more' }];
 }
@@ -157,7 +177,7 @@ async function restoreOne(
   const ended = await run('restoreSecret', child, `Restore ${secretIdOf(environment, secret)}`);
   if ('message' in ended) return { secret, difference, ...ended };
   const { outcome, versions, warnings } = ended.result;
-  const about = { secret, difference, versionId: versions.current, message: warnings?.join(' ') };
+  const about = { secret, difference, versionId: versions.current, message: warnings && shortened(warnings.join(' ')) };
   if (outcome === 'dry-run') return { ...about, outcome: 'would-be-restored' };
   if (outcome === 'aborted') return { ...about, outcome: 'failed', message: 'it was aborted, and is as it was' };
   return { ...about, outcome: delivered ? 'to-be-delivered' : 'restored' };
@@ -171,7 +191,10 @@ async function deliverOne(
   const child: RotationInput = { environment, secret, reason, requestedBy };
   const ended = await run('deliverSecret', child, `Deliver ${secretIdOf(environment, secret)}`);
   if ('message' in ended) return { ...restored, outcome: 'not-delivered', message: ended.message };
-  return { ...restored, outcome: 'restored' };
+  if (ended.result.outcome === 'aborted') {
+    return { ...restored, outcome: 'not-delivered', message: 'its delivery was aborted; restore again to deliver it' };
+  }
+  return { ...restored, outcome: restored.difference === 'same' ? 'same' : 'restored' };
 }
 
 type Ended = { result: RotationResult } | { outcome: 'refused' | 'failed'; message: string };
@@ -195,7 +218,7 @@ async function run(type: string, input: RotationInput | RestoreSecretInput, stat
     }
     const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
     const refused = cause instanceof ApplicationFailure && cause.type === RotationFailure.RotationRefused;
-    return { outcome: refused ? 'refused' : 'failed', message: causeOf(error).message };
+    return { outcome: refused ? 'refused' : 'failed', message: shortened(causeOf(error).message) };
   }
 }
 
@@ -207,7 +230,7 @@ function reportOf(
 ): RestoreResult {
   const secrets = differences.flatMap(({ secret }) => results.get(secret) ?? []);
   const complete = secrets.every(
-    ({ outcome }) => outcome === 'same' || outcome === 'restored' || outcome === 'left-out',
+    ({ outcome, lost }) => !lost && (outcome === 'same' || outcome === 'restored' || outcome === 'left-out'),
   );
   const outcome = dryRun ? 'dry-run' : complete ? 'restored' : 'incomplete';
   return { outcome, environment, from: backupUrl(backup), time: backup.time, secrets };

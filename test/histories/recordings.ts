@@ -254,6 +254,11 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       const secret = await subject('app-secret', 'restored/dependents', { dependents: [dependent.declaration] });
       return (await restored(secret, () => bed.rotate(secret)).finally(() => dependent.stop())).parent;
     },
+    'environment-delivered-again': async () => {
+      const dependent = await startDependent('shop', '1 second');
+      const secret = await subject('app-secret', 'restored/again', { dependents: [dependent.declaration] });
+      return (await restored(secret, () => Promise.resolve()).finally(() => dependent.stop())).parent;
+    },
     'app-secret-delivered': async () => {
       const dependent = await startDependent('shop', '1 second');
       const secret = await subject('app-secret', 'restored/delivered', { dependents: [dependent.declaration] });

@@ -148,13 +148,31 @@ describeInCluster('restarting workloads of a cluster', () => {
       );
 
       const deleted = deliverer.restart(DEPENDENT, workload, 'v-2');
-      await until('the next restart has begun', async () => (await replicaSetsOf(cluster, 'changed')) >= 4);
+      await until('the next restart has begun', async () => {
+        const found = await cluster.request<{
+          spec: { template: { metadata: { annotations?: Record<string, string> } } };
+        }>('GET', pathOf(workload));
+        return found?.spec.template.metadata.annotations?.['version.keyturn.dev/orders-db'] === 'v-2';
+      });
       await cluster.request('DELETE', pathOf(workload));
       expect((await deleted).failure?.message).toContain('it was deleted while its pods were restarted');
 
       const missing = await deliverer.restart(DEPENDENT, workload, 'v-2');
       expect(missing.failure).toMatchObject({ type: Cause.RolloutFailed, nonRetryable: true });
       expect(missing.failure?.message).toContain('there is no such workload');
+    },
+
+    async 'a restart that is taken back meanwhile'() {
+      const workload = await running(deployment('undone'), {}, { annotations: { 'keyturn.test/ready-after': '5s' } });
+      const restarted = deliverer.restart(DEPENDENT, workload, 'v-1');
+      await until('the restart has begun', async () => (await replicaSetsOf(cluster, 'undone')) === 2);
+      // What kubectl rollout undo does.
+      const annotations = { 'version.keyturn.dev/orders-db': null };
+      await cluster.request('PATCH', pathOf(workload), { spec: { template: { metadata: { annotations } } } });
+      expect((await restarted).failure).toMatchObject({
+        type: Cause.RolloutFailed,
+        message: expect.stringContaining('somebody took its restart back') as string,
+      });
     },
 
     async 'a scaling meanwhile is no change by somebody else'() {

@@ -1,6 +1,7 @@
 import { BUILD_MS, describeInCluster } from '../testbed/cluster';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';
+import { createSubject } from '../testbed/subjects';
 import { failureOf } from '../testbed/testbed';
 import { until } from '../testbed/until';
 
@@ -56,6 +57,54 @@ describeInCluster('a rotation whose secret is used in Kubernetes', () => {
     expect(await stage.current('stuck')).toBe(before);
     expect(await stage.held('stuck')).toBe(before);
     expect(await stage.bed.databases.opens('stuck')).toBe(true);
+  });
+
+  test('of an API key goes on with the old key until the new one is promoted, and restarts the workload once', async () => {
+    const { bed } = stage;
+    const dependents = [stage.dependentOn('payments', { keys: { password: 'key' } })];
+    const { service } = await createSubject(bed, 'api-key', 'payments', { dependents, gracePeriod: '1 hour' });
+    await stage.deploy('payments', { field: 'key' });
+    const old = await stage.current('payments', 'key');
+    const handle = await bed.start('payments');
+    await until('both keys work', async () => {
+      const { phase } = await handle.query<{ phase: string }>('status');
+      return phase === 'grace-period';
+    });
+    expect(await stage.held('payments')).toBe(old);
+    expect(await stage.restarts('payments')).toBe(0);
+    await handle.executeUpdate('endGracePeriod', { args: [{ requestedBy: 'tester' }] });
+    expect(await handle.result()).toMatchObject({ outcome: 'rotated' });
+    expect(await stage.held('payments')).toBe(await stage.current('payments', 'key'));
+    expect(await stage.held('payments')).not.toBe(old);
+    expect(await stage.restarts('payments')).toBe(1);
+    expect(service?.keys()).toHaveLength(1);
+  });
+
+  test('of an API key that never gets ready is rolled back: the old key is delivered again', async () => {
+    const { bed } = stage;
+    const dependents = [stage.dependentOn('billing', { keys: { password: 'key' } })];
+    const { service } = await createSubject(bed, 'api-key', 'billing', { dependents, gracePeriod: '0 s' });
+    await stage.deploy('billing', { field: 'key', spec: { progressDeadlineSeconds: 8 } });
+    const old = await stage.current('billing', 'key');
+    const ready = (never: string | null) =>
+      stage.cluster.request('PATCH', stage.path('deployments', 'billing'), {
+        spec: { template: { metadata: { labels: { 'keyturn.test/never-ready': never } } } },
+      });
+    const point = { secretId: bed.secrets.idOf('billing'), step: 'promote', when: 'after' } as const;
+    await bed.pauses.stopAt(point);
+    const handle = await bed.start('billing');
+    await bed.pauses.reached(point);
+    await ready('x');
+    await bed.pauses.goOn(point);
+    await until('the rollback', async () => {
+      const { phase } = await handle.query<{ phase: string }>('status');
+      return phase === 'rolling-back';
+    });
+    await ready(null);
+    expect(await failureOf(handle.result())).toMatchObject({ type: 'RotationRolledBack' });
+    expect(await stage.current('billing', 'key')).toBe(old);
+    expect(await stage.held('billing')).toBe(old);
+    expect(service?.keys()).toHaveLength(1);
   });
 
   test('is refused before anything changes when a workload is missing', async () => {

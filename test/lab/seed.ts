@@ -1,5 +1,10 @@
 import { CreateAliasCommand, CreateKeyCommand, KMSClient, ListAliasesCommand } from '@aws-sdk/client-kms';
-import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketVersioningCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import {
   CreateSecretCommand,
   PutSecretValueCommand,
@@ -94,6 +99,13 @@ async function seedBackups({ aws: { endpoint, region, credentials } }: Lab): Pro
   try {
     await s3.send(new CreateBucketCommand({ Bucket }));
     await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+    const removal = {
+      ID: 'remove-old-backups',
+      Status: 'Enabled',
+      Filter: { Prefix: 'secret-backups/' },
+      Expiration: { Days: 90 },
+    } as const;
+    await s3.send(new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [removal] } }));
     const { Aliases = [] } = await kms.send(new ListAliasesCommand({}));
     if (Aliases.some((alias) => alias.AliasName === AliasName)) return;
     const { KeyMetadata } = await kms.send(new CreateKeyCommand({ Description: 'backups of the lab' }));

@@ -21,8 +21,8 @@ export interface ClusterBed {
   path(resource: NamespacedResource, name?: string): string;
   /** What the Kubernetes Secret of a secret holds; `undefined` where there is none. */
   held(secret: string): Promise<string | undefined>;
-  /** What Secrets Manager has as AWSCURRENT: the password, or the whole text of a secret that is no JSON. */
-  current(secret: string): Promise<string>;
+  /** What Secrets Manager has as AWSCURRENT: the password or another field, or the whole text of a secret that is no JSON. */
+  current(secret: string, field?: string): Promise<string>;
   /** How often a Deployment was given another pod template since its creation: for each there is a ReplicaSet. */
   restarts(deployment: string): Promise<number>;
   /** The version with which a Deployment was last restarted for a secret. */
@@ -38,6 +38,8 @@ export interface Use {
   spec?: object;
   /** Annotations of their pods. */
   annotations?: Record<string, string>;
+  /** The field of a JSON secret that is synced; `password` when absent. */
+  field?: string;
   /** Merged into the ExternalSecret's `spec`. */
   externalSecret?: object;
 }
@@ -109,9 +111,9 @@ function clusterBed(
     return value === undefined ? undefined : Buffer.from(value, 'base64').toString();
   };
 
-  const current: ClusterBed['current'] = async (secret) => {
+  const current: ClusterBed['current'] = async (secret, field = 'password') => {
     const text = await bed.secrets.value(secret);
-    return text.startsWith('{') ? (JSON.parse(text) as { password: string }).password : text;
+    return text.startsWith('{') ? ((JSON.parse(text) as Record<string, string>)[field] ?? '') : text;
   };
 
   return {
@@ -136,8 +138,11 @@ function clusterBed(
       },
     }),
 
-    async deploy(secret, { deployments = [secret], spec, annotations, externalSecret } = {}) {
-      const remoteRef = { key: bed.secrets.idOf(secret), ...((await isJson(secret)) && { property: 'password' }) };
+    async deploy(secret, { deployments = [secret], spec, annotations, field, externalSecret } = {}) {
+      const remoteRef = {
+        key: bed.secrets.idOf(secret),
+        ...((await isJson(secret)) && { property: field ?? 'password' }),
+      };
       await apply(
         {
           apiVersion: 'external-secrets.io/v1',
@@ -153,7 +158,7 @@ function clusterBed(
         },
         ...deployments.map((name) => deploymentOf(name, secret, spec, annotations)),
       );
-      await until(`the first sync of ${secret}`, async () => (await held(secret)) === (await current(secret)));
+      await until(`the first sync of ${secret}`, async () => (await held(secret)) === (await current(secret, field)));
       for (const name of deployments) {
         await until(`${name} is available`, async () => {
           const found = await cluster.request<DeploymentObject>('GET', path('deployments', name));

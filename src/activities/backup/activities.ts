@@ -1,6 +1,7 @@
 import type { BackupPlan, BackupReference, BackupResult, Difference, SecretDifference } from '../../rotation/backup';
-import { backupUrl } from '../../rotation/backup';
+import { backupUrl, isOfOneSecret } from '../../rotation/backup';
 import { Cause } from '../../rotation/errors';
+import { secretIdOf } from '../../rotation/names';
 import type { RotationPlan } from '../../rotation/plan';
 import { readCatalog } from '../catalog';
 import type { Catalog, CatalogSource, EnvironmentBackup } from '../catalog';
@@ -88,7 +89,7 @@ export function createBackupActivities(dependencies: BackupDependencies) {
   async function differenceOf(
     backedUp: BackedUpSecret,
     plan: RotationPlan,
-  ): Promise<Exclude<Difference, 'not-declared'>> {
+  ): Promise<Exclude<Difference, 'not-declared' | 'not-in-backup'>> {
     const { secretId } = plan;
     const found = await secrets.describe(secretId);
     if (!found) return 'missing';
@@ -99,6 +100,11 @@ export function createBackupActivities(dependencies: BackupDependencies) {
     if (plan.type !== 'database') return 'same';
     const login = credentials.ofText(backedUp.current.text, `the backup of ${secretId}`, plan);
     return (await postgres.probe(login)) === 'opened' ? 'same' : 'target-differs';
+  }
+
+  async function isLost(environment: string, secret: string): Promise<boolean> {
+    const found = await secrets.describe(secretIdOf(environment, secret));
+    return !found?.labels.current || found.scheduledForDeletion;
   }
 
   return {
@@ -147,11 +153,17 @@ export function createBackupActivities(dependencies: BackupDependencies) {
       return backups.find(environment, plan, from, kmsKey);
     },
 
-    /** Verifies a whole backup. @returns the names of its secrets that are meant. */
-    async openBackup({ backup, secrets: wanted }: OpenBackupInput): Promise<{ secrets: string[] }> {
+    /** Verifies a whole backup. @returns the names of its secrets that are meant, and of those that are declared and not in it. */
+    async openBackup({ backup, secrets: wanted }: OpenBackupInput): Promise<{ secrets: string[]; notHeld?: string[] }> {
       const { names } = await backups.open(backup);
-      const lacking = wanted?.filter((name) => !names.includes(name)) ?? [];
-      if (lacking.length === 0) return { secrets: wanted ?? names };
+      if (!wanted) {
+        if (isOfOneSecret(backup)) return { secrets: names };
+        const held = new Set(names);
+        const { secrets: declared } = await planFor(backup.environment);
+        return { secrets: names, notHeld: declared.filter((name) => !held.has(name)) };
+      }
+      const lacking = wanted.filter((name) => !names.includes(name));
+      if (lacking.length === 0) return { secrets: wanted };
       throw failure(
         Cause.BackupMissing,
         `${backupUrl(backup)} does not hold ${lacking.join(', ')}. Nothing was changed. It holds ${names.length} secrets; without --secret all of them are restored.`,
@@ -167,7 +179,10 @@ export function createBackupActivities(dependencies: BackupDependencies) {
       const differences = await Promise.all(
         names.map(async (secret): Promise<SecretDifference> => {
           const backedUp = opened.secret(secret);
-          if (!backedUp || !declared.has(secret)) return { secret, difference: 'not-declared' };
+          if (!declared.has(secret)) return { secret, difference: 'not-declared' };
+          if (!backedUp) {
+            return { secret, difference: 'not-in-backup', ...((await isLost(environment, secret)) && { lost: true }) };
+          }
           const plan = plans.restorePlan(environment, secret);
           return {
             secret,

@@ -18,8 +18,17 @@ const NOT_PERMITTED = new Set([
   'InvalidAccessKeyId',
   'SignatureDoesNotMatch',
 ]);
-/** Credentials that are being renewed. */
-const EXPIRED = new Set(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired']);
+/** Passes although its status is 4xx. */
+const PASSING = new Set([
+  // Credentials that are being renewed.
+  'ExpiredTokenException',
+  'ExpiredToken',
+  'RequestExpired',
+  // Another request on the same object or bucket, or a slow connection (Amazon S3 API reference, 'Error responses').
+  'ConditionalRequestConflict',
+  'OperationAborted',
+  'RequestTimeout',
+]);
 
 /** The SDK's name of an error, or of anything else that was thrown. */
 export function awsErrorName(error: unknown): string {
@@ -49,7 +58,7 @@ export function backupFailure(error: unknown, operation: string, where: string, 
     );
   }
   // Any other 4xx is an answer, and would be the same again (AWS: 'Common errors').
-  if (status !== undefined && status >= 400 && status < 500 && !EXPIRED.has(name)) {
+  if (status !== undefined && status >= 400 && status < 500 && !PASSING.has(name)) {
     return failure(refused, `AWS refuses ${operation} on ${where} with ${name}.`);
   }
   return failure(Cause.TargetUnavailable, `AWS did not answer ${operation} on ${where} (${name}).`);

@@ -8,7 +8,7 @@ import {
   parseBackupUrl,
   timeOfObjectKey,
 } from '../../rotation/backup';
-import type { BackupPlan, BackupReference } from '../../rotation/backup';
+import type { BackupPlace, BackupPlan, BackupReference, LeftOut } from '../../rotation/backup';
 import { Cause } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import { failure } from '../failures';
@@ -24,6 +24,9 @@ const READS_AT_ONCE = 16;
 /** Restoring many secrets opens the same backup for each; it is kept in memory between them and no longer. */
 const KEPT_OPEN_MS = 60_000;
 
+/** A secret that its first rotation will create is like this, too. */
+const NOT_THERE = 'does not exist';
+
 export interface BackupRequest extends BackupPlan {
   environment: string;
   time: string;
@@ -33,12 +36,10 @@ export interface BackupRequest extends BackupPlan {
   secrets: { name: string; previous: boolean }[];
 }
 
-type BackupPlace = NonNullable<ReturnType<typeof parseBackupUrl>>;
-
 export interface TakenBackup {
   url: string;
   secrets: number;
-  leftOut: { secret: string; why: string }[];
+  leftOut: LeftOut[];
 }
 
 /** Backups in the words of operators. */
@@ -66,7 +67,7 @@ export function createBackups(secrets: SecretStore, bucket: BackupBucket, envelo
   async function read(environment: string, name: string, withPrevious: boolean): Promise<BackedUpSecret | string> {
     const secretId = secretIdOf(environment, name);
     const found = await secrets.describe(secretId);
-    if (!found) return 'does not exist';
+    if (!found) return NOT_THERE;
     if (found.scheduledForDeletion) return 'is scheduled for deletion and cannot be read';
     const { current, previous } = found.labels;
     if (!current) return 'has no version labelled AWSCURRENT';
@@ -93,7 +94,9 @@ export function createBackups(secrets: SecretStore, bucket: BackupBucket, envelo
       );
       const backedUp = found.filter((secret) => typeof secret !== 'string');
       const leftOut = found.flatMap((why, n) =>
-        typeof why === 'string' ? [{ secret: wanted[n]?.name ?? '', why }] : [],
+        typeof why === 'string'
+          ? [{ secret: wanted[n]?.name ?? '', why, ...(why !== NOT_THERE && { expected: true }) }]
+          : [],
       );
       if (backedUp.length === 0) {
         throw failure(

@@ -30,6 +30,8 @@ export interface DeployInput extends StepInput {
   versionId: string;
   dependent: EcsDependent;
   service: string;
+  /** When the delivery of the version began, in milliseconds since the epoch; the same when it has to be called anew. */
+  since?: number;
 }
 
 export interface DeliveryDependencies {
@@ -70,8 +72,8 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */
-    async deployToEcs({ versionId, dependent, service }: DeployInput): Promise<void> {
-      await ecs.deploy(dependent, service, versionId);
+    async deployToEcs({ versionId, dependent, service, since }: DeployInput): Promise<void> {
+      await ecs.deploy(dependent, service, versionId, since);
     },
   };
 }

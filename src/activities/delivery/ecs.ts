@@ -13,17 +13,20 @@ export interface EcsServices {
   look(dependent: EcsDependent): Promise<void>;
   /**
    * Has a service's tasks started anew, and waits until the new deployment is the only one. A later attempt of the
-   * same activity starts no further deployment.
+   * same activity starts no further deployment, nor does a later call with the same `since`.
    *
+   * @param since when the delivery began, in milliseconds since the epoch; when the activity was scheduled first when absent.
    * @throws RolloutFailed when the deployment fails or takes too long, and when there is nothing to deploy; PermissionDenied; and, to be
    * tried again, Throttled and TargetUnavailable.
    */
-  deploy(dependent: EcsDependent, service: string, versionId: string): Promise<void>;
+  deploy(dependent: EcsDependent, service: string, versionId: string, since?: number): Promise<void>;
 }
 
 /** A deployment takes minutes as a rule; the first looks are for services that run no tasks. Milliseconds. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 5_000;
+/** An activity that is scheduled later than that after its delivery began is one that was called again, because auditing was down. */
+const AT_ONCE_MS = 1_000;
 
 /**
  * UpdateService takes no token, so ECS cannot tell a repeated request from a new one. Whether a deployment was started already is
@@ -37,11 +40,12 @@ const LONGEST_PAUSE_MS = 5_000;
 export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices {
   const ecs = createEcsCalls(client);
 
-  async function begin(cluster: string, service: string): Promise<{ since: number; seen: boolean }> {
+  async function begin(cluster: string, service: string, from?: number): Promise<{ since: number; seen: boolean }> {
     const { info } = Context.current();
+    const began = from ?? info.scheduledTimestampMs;
     const { deployments } = await ecs.describe(cluster, service);
-    if (info.attempt > 1) {
-      const begun = deploymentsBegunSince(info.scheduledTimestampMs, deployments);
+    if (info.attempt > 1 || info.scheduledTimestampMs - began > AT_ONCE_MS) {
+      const begun = deploymentsBegunSince(began, deployments);
       if (begun.length > 0) return { since: Math.min(...begun.map(({ createdAt }) => createdAt)), seen: true };
     }
     return { since: await ecs.startDeployment(cluster, service), seen: false };
@@ -52,10 +56,10 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
       await Promise.all(services.map((service) => ecs.describe(cluster, service)));
     },
 
-    async deploy({ cluster, timeoutMs }, service) {
+    async deploy({ cluster, timeoutMs }, service, _versionId, since) {
       const context = Context.current();
       const who = `the service ${service} of the ECS cluster ${cluster}`;
-      const own = await begin(cluster, service);
+      const own = await begin(cluster, service, since);
       const deadline = Math.min(own.since, Date.now()) + timeoutMs;
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
         const state = await ecs.describe(cluster, service);

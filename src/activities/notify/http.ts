@@ -1,6 +1,6 @@
 import { asyncLocalStorage } from '@temporalio/activity';
 import { formatDuration } from '../../rotation/durations';
-import { retryAfterMs } from '../api-keys/http/retry-after';
+import { retryAfterMs } from '../retry-after';
 import { outsideCall } from '../boundary/activity-scope';
 import { never, notNow } from './refusals';
 

@@ -1,3 +1,4 @@
+import { secretIdOf } from '../../rotation/names';
 import type { PagerDutyChannel } from '../../rotation/notifications';
 import type { CredentialStores } from './credentials';
 import { readCredential } from './credentials';
@@ -10,7 +11,8 @@ const LONGEST_SUMMARY = 1_024;
 
 /**
  * Sends to PagerDuty's Events API v2. All trouble of one secret is one incident, whose dedup_key is the secret's ID; its next good
- * rotation resolves it. A fleet's is resolved by its next report without failures.
+ * rotation resolves it. What concerns a whole environment is one incident for each event; a fleet's is resolved by its next report
+ * without failures.
  */
 export function createPagerDutyNotifier(
   channel: string,
@@ -21,7 +23,7 @@ export function createPagerDutyNotifier(
     async send(notification) {
       const body = JSON.stringify({
         routing_key: await readCredential(routingKey, channel, stores),
-        dedup_key: `keyturn/${subjectOf(notification)}`,
+        dedup_key: dedupKeyOf(notification),
         ...(resolves(notification)
           ? { event_action: 'resolve' }
           : { event_action: 'trigger', ...incidentOf(notification) }),
@@ -29,6 +31,10 @@ export function createPagerDutyNotifier(
       await post({ channel, system: 'pagerduty', url, body });
     },
   };
+}
+
+function dedupKeyOf({ environment, secret, event }: Notification): string {
+  return `keyturn/${secret === undefined ? `${environment}/*/${event}` : secretIdOf(environment, secret)}`;
 }
 
 function resolves({ event, severity }: Notification): boolean {

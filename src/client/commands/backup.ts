@@ -50,13 +50,25 @@ async function backup(shell: Shell, environment: string, options: BackupOptions)
   const taken = await withBackups(config, (backups) =>
     untilInterrupted((signal) => backups.backUp(input, backupProgress(shell), signal)),
   );
-  return { result: taken, text: takenText(taken) };
+  const text = takenText(taken);
+  const lacking = taken.leftOut.filter(({ expected }) => expected);
+  if (lacking.length === 0) return { result: taken, text };
+  return {
+    result: taken,
+    text,
+    problem: new OperatorError(
+      'BackupIncomplete',
+      `The backup is stored, but ${lacking.length} secret${lacking.length === 1 ? '' : 's'} that it should hold ${lacking.length === 1 ? 'is' : 'are'} not in it. Correct what is said of ${lacking.length === 1 ? 'it' : 'them'}, and back up again; an earlier backup may hold ${lacking.length === 1 ? 'it' : 'them'}.`,
+      ExitCode.Failed,
+      taken,
+    ),
+  };
 }
 
 function takenText({ environment, url, time, secrets, leftOut, warnings }: BackupResult): string {
   return [
     `${secrets} secret${secrets === 1 ? '' : 's'} of ${environment} backed up to ${url}.`,
-    ...leftOut.map(({ secret, why }) => `Left out: ${secret} ${why}.`),
+    ...leftOut.map(({ secret, why, expected }) => `${expected ? 'Warning: left' : 'Left'} out: ${secret} ${why}.`),
     ...warnings.map((warning) => `Warning: ${warning}`),
     `See what restoring it would do: keyturn restore ${environment} --from ${time} --dry-run`,
   ].join('\n');

@@ -44,13 +44,16 @@ async function restore(shell: Shell, environment: string, options: RestoreOption
   const { from, secret: secrets, kmsKey, reason, dryRun, yes } = options;
   const input: RestoreInput = { environment, from, secrets, kmsKey, reason, requestedBy: operatorName(shell.env) };
   return withBackups(readConfig(shell.env), async (backups) => {
-    if (dryRun) return answerOf(await run(shell, backups, { ...input, dryRun }));
+    if (dryRun) {
+      const result = await run(shell, backups, { ...input, dryRun });
+      return { result, text: reportText(result) };
+    }
     if (yes) return answerOf(await run(shell, backups, input));
     const planned = await run(shell, backups, { ...input, dryRun: true });
-    if (!planned.secrets.some(({ outcome }) => outcome === 'would-be-restored')) return answerOf(planned);
+    if (!planned.secrets.some(({ outcome }) => outcome.startsWith('would-be-'))) return answerOf(planned);
     note(shell, reportText(planned));
     await confirm(shell, planned);
-    // The very backup that was shown, whatever has become the latest one meanwhile.
+    // The very object that was shown, whatever was stored beside it or over it meanwhile.
     return answerOf(await run(shell, backups, { ...input, from: planned.from }));
   });
 }
@@ -76,14 +79,16 @@ async function confirm(shell: Shell, planned: RestoreResult): Promise<void> {
 
 function answerOf(result: RestoreResult): Answer {
   const text = reportText(result);
-  if (result.outcome !== 'incomplete') return { result, text };
-  const left = result.secrets.filter(({ outcome }) => ['refused', 'failed', 'not-delivered'].includes(outcome));
+  const left = result.secrets.filter(
+    ({ outcome, lost }) => lost || ['refused', 'failed', 'not-delivered'].includes(outcome),
+  );
+  if (left.length === 0) return { result, text };
   return {
     result,
     text,
     problem: new OperatorError(
       'RestoreIncomplete',
-      `${left.length} of ${result.secrets.length} secrets are not restored and delivered. Correct what is said of them, and restore again: those that are done are left alone.`,
+      `${left.length} of ${result.secrets.length} secrets are not restored and delivered. Correct what is said of them, and restore again: those that are done are only delivered again.`,
       ExitCode.Failed,
       result,
     ),
@@ -106,8 +111,13 @@ const DIFFERENCE: Record<RestoredSecret['difference'], string> = {
   'no-current': 'has no AWSCURRENT',
   'target-differs': 'same, but its database refuses it',
   'not-declared': 'not in the catalog',
+  'not-in-backup': 'not in the backup',
 };
 
-function rowOf({ secret, difference, outcome, message }: RestoredSecret): string[] {
-  return [secret, DIFFERENCE[difference], message ? `${outcome}: ${message}` : outcome];
+function rowOf({ secret, difference, outcome, message, lost }: RestoredSecret): string[] {
+  return [
+    secret,
+    `${DIFFERENCE[difference]}${lost ? ', and missing' : ''}`,
+    message ? `${outcome}: ${message}` : outcome,
+  ];
 }

@@ -35,8 +35,9 @@ const MOST_REMEMBERED = 1_000;
 
 /**
  * Polls the queue that the catalog names and starts a workflow for each event of it. A message is deleted only when Temporal has
- * accepted its workflow, or when nothing is to be done about it; what cannot be read stays for the queue's redrive policy. It never
- * throws: while the queue, Temporal or the catalog cannot be used it tries again, ever more slowly, and logs once.
+ * accepted its workflow, or when nothing is to be done about it; what cannot be read, or is refused by Temporal for good, stays for the
+ * queue's redrive policy. It never throws: while the queue, Temporal or the catalog cannot be used it tries again, ever more slowly, and
+ * logs once.
  */
 export function startEventPoller(parts: EventPollerParts): EventPoller {
   const closing = new AbortController();
@@ -98,23 +99,23 @@ async function isDealtWith(
 ): Promise<boolean> {
   const read = readEvent(body);
   const decided = 'kind' in read ? await decide(read, catalog, ownArn) : read;
+  const leave = (problem: string) => {
+    if (unreadable.has(messageId)) return false;
+    if (unreadable.size >= MOST_REMEMBERED) unreadable.clear();
+    unreadable.add(messageId);
+    logger.warn({ event: 'event-not-understood', messageId, problem }, 'A message of the event queue was left there');
+    return false;
+  };
   if ('ignored' in decided) {
     logger.debug({ event: 'event-ignored', messageId, problem: decided.ignored }, 'An event concerns no secret');
     return true;
   }
-  if ('left' in decided) {
-    if (!unreadable.has(messageId)) {
-      if (unreadable.size >= MOST_REMEMBERED) unreadable.clear();
-      unreadable.add(messageId);
-      logger.warn(
-        { event: 'event-not-understood', messageId, problem: decided.left },
-        'A message of the event queue was left there',
-      );
-    }
-    return false;
-  }
+  if ('left' in decided) return leave(decided.left);
   const id = ('id' in read ? read.id : undefined) ?? messageId;
-  const { workflowId, started } = await startEvent(workflows, taskQueue, decided, id);
+  const start = await startEvent(workflows, taskQueue, decided, id);
+  // It would be refused again and again, and must not keep the others waiting.
+  if ('left' in start) return leave(start.left);
+  const { workflowId, started } = start;
   if (started)
     logger.warn({ event: 'event-accepted', messageId, kind: decided.kind, workflowId }, 'An event is acted on');
   return true;

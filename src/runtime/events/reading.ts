@@ -22,8 +22,9 @@ const text = (longest: number) =>
     .min(1)
     .max(longest)
     .refine((value) => !/\p{Cc}/u.test(value));
-/** Becomes part of a workflow's ID. */
+/** These become part of a workflow's ID, for which Temporal takes 1,000 characters. */
 const eventId = z.string().regex(/^[\w.:-]{1,128}$/);
+const KMS_KEY_ID = /^[\w-]{1,128}$/;
 
 /** Amazon EventBridge User Guide, 'AWS events: event structure'. */
 const envelope = z.object({
@@ -88,7 +89,7 @@ function readEnvelope(event: Envelope): ReadEvent | NotAnEvent {
   if (source === 'aws.kms' && type === 'KMS CMK Rotation') {
     const rotated = kmsRotation.safeParse(detail);
     if (!rotated.success) return unlike('a rotation of a KMS key', rotated.error);
-    return { id, kind: 'kms-key', keyId: keyIdOf(rotated.data['key-id']), change: 'rotated', at };
+    return kmsKeyEvent({ id, keyId: rotated.data['key-id'], change: 'rotated', at });
   }
   if (type === 'AWS API Call via CloudTrail' && (source === 'aws.kms' || source === 'aws.secretsmanager')) {
     return readCall(detail, { id, source, at });
@@ -133,12 +134,20 @@ function readCall(detail: unknown, about: Pick<Envelope, 'id' | 'source'> & { at
   if (change === undefined) return { ignored: `nothing is done about ${eventName}` };
   const key = requestParameters?.keyId;
   if (key === undefined) return { left: `the record of ${eventName} names no key` };
-  return { id, kind: 'kms-key', keyId: keyIdOf(key), change, by, at };
+  return kmsKeyEvent({ id, keyId: key, change, by, at });
 }
 
 /** KMS API Reference, DisableKey and ScheduleKeyDeletion: KeyId is an ID or an ARN, never an alias. */
-function keyIdOf(key: string): string {
-  return key.slice(key.lastIndexOf('/') + 1);
+function kmsKeyEvent(about: {
+  id: string;
+  keyId: string;
+  change: KmsKeyChange;
+  by?: string;
+  at: string;
+}): ReadEvent | NotAnEvent {
+  const keyId = about.keyId.slice(about.keyId.lastIndexOf('/') + 1);
+  if (!KMS_KEY_ID.test(keyId)) return { left: 'the key that it names is none that KMS makes' };
+  return { ...about, kind: 'kms-key', keyId };
 }
 
 /** Names the places, and never what stands there. */

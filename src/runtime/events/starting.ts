@@ -1,7 +1,13 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { WorkflowClient } from '@temporalio/client';
 import { EVENT_WORKFLOW, eventWorkflowId } from '../../rotation/events';
 import type { KeyturnEvent } from '../../rotation/events';
+
+/** gRPC, 'Status codes and their use in gRPC': it is so however often it is tried. */
+const INVALID_ARGUMENT = 3;
+
+/** What came of an event; `left` when Temporal will never take it. */
+export type StartedEvent = { workflowId: string; started: boolean } | { left: string };
 
 /** Before everything else; what people start by hand has 3. */
 const LEAK_PRIORITY = { priorityKey: 1 };
@@ -9,7 +15,7 @@ const LEAK_PRIORITY = { priorityKey: 1 };
 /**
  * Starts `handleEvent` for an event; for one that was started before, whether it still runs or not, nothing.
  *
- * @returns its workflow ID, and whether it was started now.
+ * @returns its workflow ID, and whether it was started now; or why it cannot be started at all.
  * @throws Temporal's errors; then nothing is known of whether it was started, and starting it again is safe.
  */
 export async function startEvent(
@@ -17,7 +23,7 @@ export async function startEvent(
   taskQueue: string,
   event: KeyturnEvent,
   id: string,
-): Promise<{ workflowId: string; started: boolean }> {
+): Promise<StartedEvent> {
   const workflowId = eventWorkflowId(event, id);
   try {
     await workflows.start(EVENT_WORKFLOW, {
@@ -32,6 +38,10 @@ export async function startEvent(
     return { workflowId, started: true };
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return { workflowId, started: false };
+    const cause = error instanceof ServiceError ? error.cause : error;
+    if (isGrpcServiceError(cause) && Number(cause.code) === INVALID_ARGUMENT) {
+      return { left: `Temporal refuses a workflow for it: ${cause.details}` };
+    }
     throw error;
   }
 }

@@ -13,9 +13,10 @@ import type { RefusedDetails } from '../../rotation/errors';
 import { EVENT_REQUESTER } from '../../rotation/events';
 import type { EventResult, LeakEvent } from '../../rotation/events';
 import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
-import type { EndGracePeriodRequest } from '../../rotation/types';
+import type { AbortRequest, EndGracePeriodRequest } from '../../rotation/types';
 import type { rotate } from '../rotate';
 import { activitiesFor } from '../saga/activities';
+import { rotationRolledBack } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
 
 /** Before everything else, and inherited by the rotation; what people start by hand has 3. */
@@ -35,9 +36,10 @@ export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
   const since = startTime.getTime();
   const deadline = since + PATIENCE_MS;
   let pause = PAUSE_MS.first;
+  let aborted: AbortRequest | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
-      await executeChild<typeof rotate>('rotate', {
+      const { outcome, ...abort } = await executeChild<typeof rotate>('rotate', {
         workflowId: `${workflowId}/rotate-${attempt}`,
         args: [{ environment, secret, reason, requestedBy: EVENT_REQUESTER, emergency: true }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
@@ -45,12 +47,14 @@ export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
         priority: EMERGENCY_PRIORITY,
         staticSummary: `Rotate ${secretIdOf(environment, secret)}: it leaked`,
       });
-      return { outcome: 'rotated' };
+      if (outcome !== 'aborted') return { outcome: 'rotated' };
+      aborted = abort;
     } catch (error) {
       const failure = error instanceof ChildWorkflowFailure ? error.cause : error;
       if (!(failure instanceof ApplicationFailure)) throw error;
       if (!isInTheWay(failure) || Date.now() + pause > deadline) return giveUp(event, failure);
     }
+    if (aborted) return giveUpAborted(event, aborted);
     await endGracePeriod(event);
     await sleep(pause, { summary: 'another rotation of the secret is waited for' });
     pause = Math.min(pause * 2, PAUSE_MS.longest);
@@ -82,6 +86,25 @@ async function giveUp({ environment, secret, reason }: LeakEvent, failure: Appli
     });
   }
   throw failure;
+}
+
+/** An abort is no failure of the rotation, which tells of it in passing; what leaked is in use all the same. @throws RotationRolledBack */
+async function giveUpAborted({ environment, secret, reason }: LeakEvent, abort: AbortRequest): Promise<never> {
+  const secretId = secretIdOf(environment, secret);
+  const by = abort.requestedBy ? ` by ${abort.requestedBy}` : '';
+  const why = abort.reason ? ` (${abort.reason})` : '';
+  const message = `the emergency rotation was aborted${by}${why}, and what leaked is still in use`;
+  await tellPeople({
+    environment,
+    secret,
+    event: 'aborted',
+    severity: 'critical',
+    message: `${secretId} leaked: ${message}.`,
+    next: `keyturn rotate ${secretId} --emergency`,
+    requestedBy: EVENT_REQUESTER,
+    reason,
+  });
+  throw rotationRolledBack(secretId, { step: 'rotate', cause: { type: 'Aborted', message }, undone: [] });
 }
 
 /** A rotation that is not in a grace period refuses this by itself, and is over soon. */

@@ -19,7 +19,9 @@ export interface FleetEffects {
 /** Answers the query `status`, takes `abort` by signal and by update alike, and hears of its rotations' grace periods. */
 export function listenToFleetOperators(effects: FleetEffects): void {
   setHandler(defineQuery<FleetStatus>('status'), () => effects.status());
-  setHandler(defineSignal<[GracePeriodBegun]>(GRACE_PERIOD_SIGNAL), (begun) => effects.inGracePeriod(begun));
+  setHandler(defineSignal<[GracePeriodBegun]>(GRACE_PERIOD_SIGNAL), (begun) => {
+    if (isGracePeriod(begun)) effects.inGracePeriod(begun);
+  });
   setHandler(
     defineUpdate<RequestAccepted, [AbortRequest]>('abort'),
     (request) => {
@@ -41,6 +43,11 @@ export function listenToFleetOperators(effects: FleetEffects): void {
     if (!refused) effects.abort(given);
     effects.record(entryOf(given, refused));
   });
+}
+
+/** Signals come from anybody; one that makes no sense must not hold the fleet up. */
+function isGracePeriod(begun: Partial<GracePeriodBegun> | null | undefined): boolean {
+  return typeof begun?.secret === 'string' && typeof begun.graceEndsAt === 'string';
 }
 
 /** Requests may come without an argument, and with anything. */

@@ -1,10 +1,8 @@
-import { CancelledFailure, CancellationScope, isCancellation, log, patched, sleep } from '@temporalio/workflow';
+import { CancelledFailure, CancellationScope, isCancellation, patched, sleep } from '@temporalio/workflow';
 import type { StepInput } from '../../activities/step-input';
 import { Cause } from '../../rotation/errors';
 import type { CauseDetails } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
-import { channelsFor, EVENT_SEVERITY } from '../../rotation/notifications';
-import type { NotificationEvent } from '../../rotation/notifications';
 import type { RotationPlan } from '../../rotation/plan';
 import type {
   AbortRequest,
@@ -23,13 +21,10 @@ import { causeOf } from './failures';
 import { GracePeriod } from './grace-period';
 import { indexRotation, writeLogbook } from './logbook';
 import { listenToOperators } from './operator-requests';
+import { RotationNews } from './news';
 import { RequestRecords } from './request-records';
 import type { Recipe, RotationContext, Step } from './step';
 import { tellFleet } from './tell-fleet';
-import { tellPeople } from './telling';
-
-const UNTOLD = ['unchanged', 'dry-run', 'restored', 'delivered'] as const;
-type Untold = (typeof UNTOLD)[number];
 
 /** How long the plan and the first look at the secret are retried; afterwards the plan says how long. */
 const PREPARATION_MS = 15 * 60_000;
@@ -43,6 +38,9 @@ const LABEL_TRIES = 3;
 /** How long one notification is tried. */
 const NOTIFICATION_MS = 60_000;
 
+/** A fleet does not wait for what only time brings about, from so long on. */
+const LONG_PAUSE_MS = 10 * 60_000;
+
 /** How many of the operators' requests `status` shows. */
 const REQUESTS_SHOWN = 100;
 
@@ -52,6 +50,7 @@ const isoNow = () => new Date().toISOString();
 export class Rotation {
   readonly secretId: string;
   readonly status: RotationStatus;
+  readonly news: RotationNews;
   abortRequest?: AbortRequest;
 
   private plan?: RotationPlan;
@@ -61,17 +60,16 @@ export class Rotation {
   private readonly grace: GracePeriod;
   /** The outcome is being recorded. */
   private ending = false;
-  /** How many notifications there were of what happens within the rotation. */
-  private told = 0;
   private readonly requestRecords = new RequestRecords(
     (requests) => this.recordRequests(requests),
     (request) => this.recordOneByOne(request),
   );
 
-  constructor(private readonly input: RotationInput) {
+  constructor(input: RotationInput) {
     const { environment, secret, requestedBy, reason } = input;
     this.secretId = secretIdOf(environment, secret);
     this.subject = { secretId: this.secretId, requestedBy, reason };
+    this.news = new RotationNews(this.secretId, input);
     this.status = {
       environment,
       secret,
@@ -107,6 +105,7 @@ export class Rotation {
 
   follow(plan: RotationPlan): void {
     this.plan = plan;
+    this.news.follow(plan);
     this.status.type = plan.type;
     indexRotation(this.status);
   }
@@ -221,7 +220,7 @@ export class Rotation {
     about: Pick<RotationResult, 'versions' | 'warnings' | 'requestedBy' | 'reason'>,
   ): Promise<RotationResult> {
     await this.record({ outcome, versions: about.versions });
-    await this.tellEnd(outcome, endInWords(this.secretId, outcome, about));
+    await this.news.finished(outcome, about);
     const { environment, secret, type, steps, requestedBy, reason } = this.status;
     return {
       outcome,
@@ -245,31 +244,7 @@ export class Rotation {
     message: string,
   ): Promise<void> {
     await this.record({ outcome, versions: this.versionsBefore(), failedStep, cause: cause.type });
-    await this.tellEnd(outcome, message);
-  }
-
-  async tellStart(): Promise<void> {
-    const why = this.input.reason === undefined ? '' : `: ${this.input.reason}`;
-    const by = this.input.requestedBy === undefined ? '' : `, requested by ${this.input.requestedBy}`;
-    await this.tellOf('rotation-started', `The rotation of ${this.secretId} has started${by}${why}.`);
-  }
-
-  private async tellEnd(outcome: NonNullable<RotationStatus['outcome']>, message: string): Promise<void> {
-    if (isTold(outcome)) await this.tellOf(outcome, message);
-  }
-
-  /** Tells whom the plan names; without a plan, whom the catalog names by then. A dry run is nobody's business but its requester's. */
-  private async tellOf(event: NotificationEvent, message: string, which?: string): Promise<void> {
-    const { environment, secret, requestedBy, reason, dryRun } = this.input;
-    const severity = EVENT_SEVERITY[event];
-    const channels = this.plan && channelsFor(this.plan.notifications ?? [], event, severity);
-    if (dryRun || channels?.length === 0) return;
-    if (!channels && !patched('a-refusal-without-a-plan-is-told')) return;
-    const problem = await tellPeople(
-      { environment, secret, event, severity, message, requestedBy, reason, ...(channels && { channels }) },
-      which,
-    );
-    if (problem !== undefined) log.error(`People could not be told of ${event}: ${problem}`);
+    await this.news.ended(outcome, message);
   }
 
   private async record(end: {
@@ -375,6 +350,11 @@ export class Rotation {
       },
       pauseUntil: async (time) => {
         const left = time - Date.now();
+        const { environment, secret, graceEndsAt } = this.status;
+        // A rotation with a grace period has told its fleet before.
+        if (left > LONG_PAUSE_MS && graceEndsAt === undefined && patched('a-fleet-is-told-of-long-pauses')) {
+          tellFleet(environment, { secret, graceEndsAt: new Date(time).toISOString() });
+        }
         if (left > 0) await sleep(left, { summary: `wait until ${new Date(time).toISOString()}` });
       },
       graceStart: () => this.grace.start(),
@@ -396,10 +376,7 @@ export class Rotation {
   /** Tells people; that it does not work holds nothing up. */
   private async tell(step: StepStatus, notification: Notification): Promise<void> {
     const { environment, secret } = this.status;
-    if (this.plan?.notifications) {
-      this.told += 1;
-      return this.tellOf(notification.event, notification.message, String(this.told));
-    }
+    if (this.news.routes) return this.news.within(notification);
     const { notify } = this.activitiesOf(step, {
       limitMs: NOTIFICATION_MS,
       summary: `notify: ${notification.event}`,
@@ -422,21 +399,4 @@ export class Rotation {
   private stopIfAborted(): void {
     if (this.abortRequest || CancellationScope.current().consideredCancelled) throw new CancelledFailure('aborted');
   }
-}
-
-/** A restore's report tells of its secrets. */
-function isTold(outcome: NonNullable<RotationStatus['outcome']>): outcome is Exclude<typeof outcome, Untold> {
-  return !UNTOLD.includes(outcome as Untold);
-}
-
-/** How a rotation that did not fail ended. */
-function endInWords(
-  secretId: string,
-  outcome: Outcome,
-  { warnings = [], requestedBy, reason }: Pick<RotationResult, 'warnings' | 'requestedBy' | 'reason'>,
-): string {
-  if (outcome !== 'aborted') return [`${secretId} was rotated.`, ...warnings].join(' ');
-  const by = requestedBy === undefined ? '' : ` by ${requestedBy}`;
-  const why = reason === undefined ? '' : ` (${reason})`;
-  return `The rotation of ${secretId} was aborted${by}${why}; what was done is undone, and the version from before is in use.`;
 }

@@ -171,7 +171,7 @@ async function carryOut<P extends RotationPlan>(
 ): Promise<RotationResult> {
   const compensations: Compensation[] = [];
   const { current } = context.found.labels;
-  if (outcome === 'rotated') await rotation.tellStart();
+  if (outcome === 'rotated') await rotation.news.started();
   try {
     await rotation.interruptible(async () => {
       rotation.enterPhase('rotating');
@@ -182,7 +182,8 @@ async function carryOut<P extends RotationPlan>(
         }
         if (step.pointOfNoReturn?.(context)) rotation.passPointOfNoReturn();
         if (step.phase) rotation.enterPhase(step.phase);
-        if (step.undo) compensations.push(compensationOf(step, step.undo, context));
+        if (step.undo && (step.undo.when?.(context) ?? true))
+          compensations.push(compensationOf(step, step.undo, context));
         await rotation.perform(step, context);
         rotation.foresee(context, recipe.slice(n + 1));
       }

@@ -59,6 +59,8 @@ export interface Step<P extends RotationPlan> {
   undo?: {
     summary(context: RotationContext<P>): string;
     run(context: RotationContext<P>, activities: StepActivities): Promise<void>;
+    /** Left out when this says so. */
+    when?(context: RotationContext<P>): boolean;
     /** It passes on what the other compensations restore, and so comes after them. */
     afterTheOthers?: true;
     /** It would remove what is needed to finish a compensation that failed, and is then left out. */

@@ -3,6 +3,7 @@ import {
   condition,
   isCancellation,
   ParentClosePolicy,
+  patched,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -22,11 +23,21 @@ export interface UsageState {
   version?: string;
   /** Absent until the first look. */
   lookedAt?: number;
-  rotation?: { workflowId: string; runId: string; startedAt: number; uses: number; looks: number };
+  rotation?: RotationUnderWay;
   rotations: number;
   /** Rotations in a row that brought no new version. */
   failures: number;
   problem?: { message: string; retryAt: number };
+}
+
+interface RotationUnderWay {
+  workflowId: string;
+  runId: string;
+  startedAt: number;
+  uses: number;
+  looks: number;
+  /** AWSCURRENT when it was started. */
+  from?: string;
 }
 
 export const newUsage = (): UsageState => ({ counts: noCounts(), rotations: 0, failures: 0 });
@@ -168,7 +179,10 @@ export class UsageMonitor {
     }
   }
 
-  /** Uses that were reported after the rotation was started are the new version's; without one they are the old one's again. */
+  /**
+   * Uses that were reported after the rotation was started are the new version's; without one they are the old one's again. A rotation
+   * that failed may have brought one all the same, or another that ran meanwhile.
+   */
   private settleRotation(version: string | undefined, ended: { version?: string; problem?: string } | undefined): void {
     const { state } = this;
     const { rotation } = state;
@@ -179,7 +193,7 @@ export class UsageMonitor {
     }
     delete state.rotation;
     state.version = ended.version ?? version;
-    if (ended.version !== undefined) {
+    if (ended.version !== undefined || wasReplaced(rotation, version)) {
       state.failures = 0;
       return;
     }
@@ -196,6 +210,7 @@ export class UsageMonitor {
     state.counts.uses = 0;
     state.counts.recent = 0;
     try {
+      const from = state.version;
       const reason = `used ${uses} times; the catalog allows ${state.limit ?? 0}`;
       const { firstExecutionRunId: runId } = await startChild<typeof rotate>('rotate', {
         workflowId,
@@ -204,7 +219,7 @@ export class UsageMonitor {
         staticSummary: `Rotate ${this.secretId} after ${uses} uses`,
       });
       state.rotations++;
-      state.rotation = { workflowId, runId, startedAt: Date.now(), uses, looks: 0 };
+      state.rotation = { workflowId, runId, startedAt: Date.now(), uses, looks: 0, from };
     } catch (error) {
       state.counts.uses += uses;
       this.noteFailure(causeOf(error).message);
@@ -217,6 +232,11 @@ export class UsageMonitor {
     this.state.failures++;
     this.state.problem = { message, retryAt: Date.now() + pause };
   }
+}
+
+/** Rotations that failed before versions were compared were taken for failures. */
+function wasReplaced({ from }: RotationUnderWay, version: string | undefined): boolean {
+  return from !== undefined && version !== undefined && version !== from && patched('a-version-brought-counts');
 }
 
 /** Whether the next run should go on: the server says so, or would soon refuse signals. */

@@ -4,7 +4,7 @@ import { formatDuration } from '../../../rotation/durations';
 import { Cause } from '../../../rotation/errors';
 import { failure } from '../../failures';
 import type { CallIdentity, HttpRequest } from './request';
-import { retryAfterMs } from './retry-after';
+import { retryAfterMs } from '../../retry-after';
 
 /** What a service answered; must not get into a message but for its status. */
 export interface HttpAnswer {

@@ -2,7 +2,7 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../../rotation/errors';
 import { errorClass, errorCode, redactFragments } from '../../boundary/activity-scope';
 import { failure } from '../../failures';
-import { retryAfterMs } from '../../api-keys/http/retry-after';
+import { retryAfterMs } from '../../retry-after';
 
 /** An answer that the caller may have a use for: not found, in conflict, gone, invalid. */
 export class Refusal extends Error {

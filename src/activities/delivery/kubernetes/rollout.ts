@@ -32,15 +32,20 @@ export async function restartByAnnotation(
   workload: Workload,
   versionId: string,
 ): Promise<void> {
-  const end = endOfWait(dependent.timeoutMs);
+  let end = endOfWait(dependent.timeoutMs);
   const target = workloadTarget(cluster, dependent, workload);
   const annotation = restartAnnotation(dependent.secret);
   let state = await seeRestartable(cluster, dependent, workload);
   if (markOf(workload, state, annotation) !== versionId) {
     state = await target.patch(restartPatch(workload, state, annotation, versionId));
+    // However late it begins: no attempt before this one has used up its time.
+    end = Date.now() + dependent.timeoutMs;
   }
   if (dependent.waitFor === 'synced') return;
-  await waitForRollout(cluster, target, end, dependent.timeoutMs, state);
+  await waitForRollout(cluster, target, end, dependent.timeoutMs, {
+    state,
+    wasTakenBack: (seen) => markOf(workload, seen, annotation) !== versionId,
+  });
 }
 
 /** @throws RolloutFailed when there is no such workload, or when a restart would not replace its pods. */
@@ -95,33 +100,38 @@ export function workloadTarget(
   };
 }
 
-const MISSING = 'there is no such workload. Nothing was restarted. Correct the catalog, or create it.';
+const TAKEN_BACK =
+  'somebody took its restart back (kubectl rollout undo?), or restarted it for another version, so that its pods may hold an old one. That was left as it is. Rotate again.';
+
+const MISSING =
+  'there is no such workload. Nothing was restarted. Create it; or correct the catalog, which counts from the next rotation on.';
 
 /**
  * Waits until every pod is of the present template and available.
  *
  * @param restarted the workload as the restart left it, when it was Keyturn that restarted it: somebody else's change of the template is
- * then seen.
+ * then seen, and that the restart was taken back.
  */
 export async function waitForRollout(
   cluster: Cluster,
   target: WorkloadTarget,
   end: number,
   limitMs: number,
-  restarted?: WorkloadObject,
+  restarted?: { state: WorkloadObject; wasTakenBack(seen: WorkloadObject): boolean },
 ): Promise<void> {
   let seen = 'nothing was seen of it';
-  const foreignChange = restarted ? whatWasChanged(restarted) : () => undefined;
+  const foreignChange = restarted ? whatWasChanged(restarted.state) : () => undefined;
   const isLast = (state: WorkloadObject | undefined) => {
     if (!state) throw target.failed('it was deleted while its pods were restarted.');
     const change = foreignChange(state);
     if (change !== undefined) throw target.failed(change);
+    if (restarted?.wasTakenBack(state)) throw target.failed(TAKEN_BACK);
     const rollout = rolloutState(target.workload.kind, state);
     if (rollout.is === 'stuck') throw target.failed(`${rollout.why}.`);
     if (rollout.is === 'waiting') seen = rollout.seen;
     return rollout.is === 'done';
   };
-  if (await watchUntil(cluster, target.name, end, isLast, restarted)) return;
+  if (await watchUntil(cluster, target.name, end, isLast, restarted?.state)) return;
   throw target.failed(
     `its pods were not all available within ${formatDuration(limitMs)}; last seen: ${seen}. Look at its pods (kubectl describe).`,
   );

@@ -34,7 +34,7 @@ export async function syncByOperator(
 ): Promise<void> {
   const { namespace, secret: name, syncTimeoutMs } = dependent;
   const secret = { resource: SECRETS, namespace, name };
-  const end = endOfWait(syncTimeoutMs);
+  let end = endOfWait(syncTimeoutMs);
   const before = await cluster.read<SecretObject>(secret);
   const holdsVersion: Look = (state) => whatIsMissing(state, expected);
   if (dependent.expect === 'version' && holdsVersion(before) === undefined) {
@@ -49,6 +49,8 @@ export async function syncByOperator(
   }
   if (source.asked?.versionId !== versionId) {
     await askForSync(cluster, source, { versionId, after: source.asked?.versionId });
+    // However late it begins: no attempt before this one has used up its time.
+    end = Date.now() + syncTimeoutMs;
   }
 
   let missing = look(before);

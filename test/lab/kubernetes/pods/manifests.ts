@@ -71,7 +71,7 @@ export async function applicationManifest(way: Way, names: ApplicationNames): Pr
   metadata.labels[RUNS_LABEL] = 'application';
   const [container] = spec.containers;
   if (container) container.env = [...(container.env ?? []), ...databaseEnvironment(way, secret, database)];
-  if (!reloader) delete manifest.metadata.annotations?.[RELOADER_ANNOTATION];
+  if (reloader) manifest.metadata.annotations = { [RELOADER_ANNOTATION]: secret };
   return manifest;
 }
 
