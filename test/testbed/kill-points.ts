@@ -1,4 +1,6 @@
 import type { StepActivities } from '../../src/workflows/saga/activities';
+import type { RotationPlan } from '../../src/rotation/plan';
+import type { Step } from '../../src/workflows/saga/step';
 import { contextOf, reasonFor } from './recipe-contexts';
 import type { Reason } from './recipe-contexts';
 import { stepsReached } from './subjects';
@@ -29,10 +31,16 @@ export const stepsOf = (kind: Kind) => [...FIRST_STEPS, ...stepsReached(kind).ma
 /** A kind, and what happened to the secret before: for titles. */
 export const titleOf = ({ kind, afterOne }: KillPoint) => (afterOne ? `${kind}, after one was ${afterOne}` : kind);
 
+/** How a step is undone in a kind's rotations; `undefined` where it is not. */
+function undoOf(kind: Kind, step: Step<RotationPlan>): Step<RotationPlan>['undo'] {
+  const { undo } = step;
+  return undo?.when?.(contextOf(kind, reasonFor(kind, step))) === false ? undefined : undo;
+}
+
 /** The steps that a rotation undoes, and what it does after them. */
 export const undoneSteps = (kind: Kind) => [
   ...stepsReached(kind)
-    .filter(({ undo }) => undo)
+    .filter((step) => undoOf(kind, step))
     .map(({ name }) => name),
   LAST_STEP,
 ];
@@ -50,7 +58,8 @@ export async function killPoints(kind: Kind): Promise<KillPoint[]> {
   for (const step of stepsReached(kind)) {
     const reason = reasonFor(kind, step);
     const context = contextOf(kind, reason);
-    const { name, undo } = step;
+    const { name } = step;
+    const undo = undoOf(kind, step);
     add({ step: name, undoing: false, ...reason }, await activitiesOf((does) => step.run(context, does)));
     if (undo) add({ step: name, undoing: true }, await activitiesOf((does) => undo.run(context, does)));
   }
