@@ -1,6 +1,6 @@
 import { CreateSecretCommand, DeleteSecretCommand, RotateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { inLanes } from '../src/client/in-lanes';
+import { inLanes } from '../src/rotation/in-lanes';
 import { situationOf } from './testbed/situation';
 import type { Situation } from './testbed/situation';
 import { failureOf, openTestbed } from './testbed/testbed';

@@ -1,5 +1,5 @@
 import { DeleteSecretCommand, RestoreSecretCommand } from '@aws-sdk/client-secrets-manager';
-import { inLanes } from '../src/client/in-lanes';
+import { inLanes } from '../src/rotation/in-lanes';
 import type { BackupResult, RestoreResult } from '../src/rotation/backup';
 import { createBackupPlace } from './testbed/backups';
 import type { BackupPlace } from './testbed/backups';

@@ -95,7 +95,7 @@ describe('of a Kubernetes dependent the doctor says', () => {
     return checks.find(({ name }) => name.startsWith('dependent'));
   }
 
-  const TODO = `Put it in order first, or correct the catalog: a rotation of ${SECRET} would be rolled back.`;
+  const PUT_IN_ORDER = `Put it in order first, or correct the catalog: a rotation of ${SECRET} would be rolled back.`;
 
   test('that everything is in order, and asks for exactly the rights of a delivery', async () => {
     const { checks, asked } = examined({});
@@ -142,7 +142,7 @@ describe('of a Kubernetes dependent the doctor says', () => {
     [
       'that External Secrets Operator is missing',
       { versions: [] },
-      { state: 'failed', found: expect.stringContaining('knows no such API group') as string, todo: TODO },
+      { state: 'failed', found: expect.stringContaining('knows no such API group') as string, todo: PUT_IN_ORDER },
     ],
     [
       'that the ExternalSecret is missing',
@@ -155,7 +155,7 @@ describe('of a Kubernetes dependent the doctor says', () => {
       {
         state: 'failed',
         found: 'ExternalSecret dev/orders-db is not ready: SecretSyncedError: could not get secret',
-        todo: TODO,
+        todo: PUT_IN_ORDER,
       },
     ],
     [

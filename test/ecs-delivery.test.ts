@@ -10,6 +10,7 @@ import type { Deployment, Service } from '@aws-sdk/client-ecs';
 import { CancelledFailure } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
+import type { DeployInput } from '../src/activities/delivery/activities';
 import { createEcsServices } from '../src/activities/delivery/ecs';
 import { Cause, RotationFailure } from '../src/rotation/errors';
 import type { RotationStatus } from '../src/rotation/types';
@@ -81,11 +82,15 @@ interface Attempt {
   client?: Client;
   attempt?: number;
   scheduledAt?: number;
+  since?: number;
   timeoutMs?: number;
   cluster?: string;
 }
 
-function deployment(service: string, { client = ecs, attempt = 1, scheduledAt, timeoutMs, cluster }: Attempt = {}) {
+function deployment(
+  service: string,
+  { client = ecs, attempt = 1, scheduledAt, since, timeoutMs, cluster }: Attempt = {},
+) {
   const environment = new MockActivityEnvironment(
     { attempt, scheduledTimestampMs: scheduledAt ?? Date.now() },
     { logger: new DefaultLogger('ERROR') },
@@ -97,7 +102,7 @@ function deployment(service: string, { client = ecs, attempt = 1, scheduledAt, t
     services: [service],
     timeoutMs: timeoutMs ?? 60_000,
   };
-  const done = environment.run(() => createEcsServices(client).deploy(dependent, service, 'version'));
+  const done = environment.run(() => createEcsServices(client).deploy(dependent, service, since));
   done.catch(() => undefined);
   return { environment, done: done as Promise<void> };
 }
@@ -184,6 +189,15 @@ describe('an attempt that follows another', () => {
     const started = await deploymentOf('retried');
     await deploy('retried', { attempt: 2, scheduledAt });
     expect((await deploymentOf('retried')).id).toBe(started.id);
+  });
+
+  test('takes it up also as a new activity of the same delivery, which auditing had made necessary', async () => {
+    await createService('audited');
+    const since = Date.now();
+    await deploy('audited', { since, scheduledAt: since });
+    const started = await deploymentOf('audited');
+    await deploy('audited', { since, scheduledAt: since + 5_000 });
+    expect((await deploymentOf('audited')).id).toBe(started.id);
   });
 
   test('starts a deployment when the first one could not', async () => {
@@ -358,8 +372,8 @@ describe('a rotation', () => {
   });
   afterAll(() => bed.close());
 
-  const declare = (secret: string, services: string[]) =>
-    bed.declare({ [secret]: { type: 'app-secret', dependents: [{ ecs: { cluster: CLUSTER, services } }] } });
+  const declare = (secret: string, services: string[], more: object = {}) =>
+    bed.declare({ [secret]: { type: 'app-secret', dependents: [{ ecs: { cluster: CLUSTER, services } }], ...more } });
 
   test('has every service deployed anew', async () => {
     await Promise.all([createService('api'), createService('worker')]);
@@ -379,7 +393,7 @@ describe('a rotation', () => {
     await expect(bed.secrets.labels('nowhere')).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  test('is rolled back when a service goes missing, which is named, and has the others deployed with the old version', async () => {
+  test('is rolled back when a service goes missing, which is named; the others are begun no more, and deployed with the old version', async () => {
     await createService('present');
     await declare('astray', ['present']);
     await bed.rotate('astray');
@@ -387,7 +401,7 @@ describe('a rotation', () => {
     const before = await deploymentOf('present');
 
     await createService('late');
-    await declare('astray', ['present', 'late']);
+    await declare('astray', ['late', 'present'], { delivery: { maxRestartsAtOnce: 1 } });
     const point = { secretId: bed.secrets.idOf('astray'), step: 'promote', when: 'after' } as const;
     await bed.pauses.stopAt(point);
     const handle = await bed.start('astray');
@@ -402,5 +416,15 @@ describe('a rotation', () => {
     });
     expect((await bed.secrets.labels('astray')).current).toBe(current);
     expect((await deploymentOf('present')).id).not.toBe(before.id);
+    const { events } = await handle.fetchHistory();
+    const deployed = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) =>
+      scheduled?.activityType?.name === 'deployToEcs'
+        ? (JSON.parse(Buffer.from(scheduled.input?.payloads?.[0]?.data ?? []).toString()) as DeployInput)
+        : [],
+    );
+    const servicesOf = (version?: string) =>
+      new Set(deployed.flatMap(({ versionId, service }) => (versionId === version ? service : [])));
+    expect(servicesOf(handle.firstExecutionRunId)).toEqual(new Set(['late']));
+    expect(servicesOf(current)).toEqual(new Set(['late', 'present']));
   });
 });

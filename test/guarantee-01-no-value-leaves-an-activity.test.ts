@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { inLanes } from '../src/client/in-lanes';
+import { inLanes } from '../src/rotation/in-lanes';
 import { runToEnd } from './lab/processes';
 import type { WorkerProcess } from './lab/worker-process';
 import { createCli } from './testbed/cli-process';

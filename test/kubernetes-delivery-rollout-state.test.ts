@@ -47,12 +47,17 @@ describe('a Deployment', () => {
     });
   });
 
-  test('is not blamed for the condition of the rollout before', () => {
+  test.each([
+    ['of an earlier minute', '2030-01-01T10:05:00Z', 60, 'waiting'],
+    ['of the same second', '2030-01-01T10:00:30Z', 60, 'waiting'],
+    ['of a controller whose clock is ahead', '2030-01-01T10:00:10Z', 60, 'waiting'],
+    ['that came a deadline later', '2030-01-01T09:59:30Z', 60, 'stuck'],
+    ['that came a default deadline later', '2030-01-01T09:50:30Z', undefined, 'stuck'],
+  ])('with a condition %s', (_case, time, progressDeadlineSeconds, is) => {
     const restarted = workload(stalled);
-    restarted.metadata.managedFields = [
-      { manager: 'keyturn', time: '2030-01-01T10:05:00Z', fieldsV1: { 'f:spec': { 'f:template': {} } } },
-    ];
-    expect(rolloutState('Deployment', restarted)).toMatchObject({ is: 'waiting' });
+    restarted.metadata.managedFields = [{ manager: 'keyturn', time, fieldsV1: { 'f:spec': { 'f:template': {} } } }];
+    restarted.spec.progressDeadlineSeconds = progressDeadlineSeconds;
+    expect(rolloutState('Deployment', restarted)).toMatchObject({ is });
   });
 
   test('that is paused is not waited for', () => {

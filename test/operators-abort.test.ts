@@ -1,5 +1,5 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { inLanes } from '../src/client/in-lanes';
+import { inLanes } from '../src/rotation/in-lanes';
 import type { RequestAccepted, RotationResult, RotationStatus } from '../src/rotation/types';
 import { startDependent } from './testbed/dependent';
 import type { TestDependent } from './testbed/dependent';

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
-import { inLanes } from '../src/client/in-lanes';
+import { inLanes } from '../src/rotation/in-lanes';
 import { KeyturnClient } from '../src/client/keyturn-client';
 import type { RotationInput, RotationResult, RotationStatus } from '../src/rotation/types';
 import { startDependent } from './testbed/dependent';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { loadCatalog } from '../src/catalog';
-import { inLanes } from '../src/client/in-lanes';
+import { inLanes } from '../src/rotation/in-lanes';
 import type { WantedSchedule } from '../src/client/schedules/wanted';
 import { wantedSchedules } from '../src/client/schedules/wanted';
 

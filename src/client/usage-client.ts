@@ -5,7 +5,7 @@ import type { MonitorUsageInput, UsageReport, UsageStatus } from '../rotation/us
 import { secretIdOf } from '../rotation/names';
 import { noWorker, OperatorError, UsageError } from './errors';
 import { ExitCode } from './exit-codes';
-import { inLanes } from './in-lanes';
+import { inLanes } from '../rotation/in-lanes';
 import { isUnanswered } from './temporal-failures';
 
 const QUERY_TIMEOUT_MS = 5_000;

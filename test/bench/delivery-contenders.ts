@@ -3,7 +3,7 @@ import { UpdateSecretVersionStageCommand, PutSecretValueCommand } from '@aws-sdk
 import { rolloutState } from '../../src/activities/delivery/kubernetes/rollout-state';
 import type { WorkloadObject } from '../../src/activities/delivery/kubernetes/rollout-state';
 import type { SecretObject } from '../../src/activities/delivery/kubernetes/objects';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { secretIdOf } from '../../src/rotation/names';
 import type { ClusterCalls, ObjectState } from './cluster-calls';
 import { deliveryTimes } from './delivery-history';

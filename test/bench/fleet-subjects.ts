@@ -5,7 +5,7 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { stringify } from 'yaml';
 import { scramVerifier } from '../../src/activities/postgres/scram';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { secretIdOf } from '../../src/rotation/names';
 import { asSuperuser } from '../lab/audit-database';
 import type { Lab } from '../lab/lab';

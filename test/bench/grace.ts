@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { KeyturnClient } from '../../src/client/keyturn-client';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { graceEntry } from './grace-entry';
 import { highestMiB, residentMiB, settledMiB } from './memory';
 import type { Stage } from './stage';

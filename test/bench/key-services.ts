@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { stringify } from 'yaml';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { secretIdOf } from '../../src/rotation/names';
 import { httpProviderOf, startFakeKeyService } from '../testbed/fake-key-service';
 import type { FakeKeyService } from '../testbed/fake-key-service';

@@ -1,4 +1,4 @@
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { CONTENDERS, rotateOnce } from './contenders';
 import type { Stage } from './stage';
 import { timed } from './statistics';

@@ -1,4 +1,4 @@
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { BUILD_MS, describeInCluster } from '../testbed/cluster';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';

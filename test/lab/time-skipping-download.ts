@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { cacheEntry } from './cache';
 import { onPath } from './executables';
 import { PartUnavailable, secondsSince, type Report } from './part';

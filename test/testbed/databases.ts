@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client, escapeIdentifier, escapeLiteral, Pool } from 'pg';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import type { SecretType } from '../../src/rotation/names';
 import type { Secrets } from './secrets';
 

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { Client as PgClient } from 'pg';
-import { inLanes } from '../../src/client/in-lanes';
+import { inLanes } from '../../src/rotation/in-lanes';
 import { Needles } from './needles';
 import { formsOf } from './value-forms';
 import type { Canary } from './value-forms';

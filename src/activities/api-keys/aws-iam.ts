@@ -10,6 +10,7 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { Cause } from '../../rotation/errors';
 import type { AwsIamProviderPlan } from '../../rotation/plan';
 import { outsideCall, protect } from '../boundary/activity-scope';
+import { errorNameOf, httpStatusOf } from '../aws-errors';
 import { failure } from '../failures';
 import type { ApiKeyFacts, ApiKeyProvider } from './provider';
 
@@ -23,10 +24,6 @@ const THROTTLED = new Set(['Throttling', 'ThrottlingException', 'RequestLimitExc
 const GONE = new Set(['NoSuchEntity', 'NoSuchEntityException']);
 /** STS refuses a key that is unknown, inactive or deleted, or whose signature is wrong. */
 const KEY_REFUSED = new Set(['InvalidClientTokenId', 'SignatureDoesNotMatch', 'UnrecognizedClientException']);
-
-const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error);
-const statusOf = (error: unknown) =>
-  (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
 
 /**
  * Access keys of an IAM user.
@@ -54,8 +51,8 @@ export function createAwsIamProvider(
   }
 
   function toFailure(error: unknown, operation: string) {
-    const name = nameOf(error);
-    const status = statusOf(error);
+    const name = errorNameOf(error);
+    const status = httpStatusOf(error);
     const where = `${operation} of the user ${userName} (for ${about})`;
     if (GONE.has(name)) return failure(Cause.SecretUnusable, `IAM has no such user or key: ${where}.`);
     if (THROTTLED.has(name) || status === 429)
@@ -79,7 +76,7 @@ export function createAwsIamProvider(
   async function unlessGone(operation: string, send: () => Promise<unknown>): Promise<void> {
     await call(operation, () =>
       send().catch((error: unknown) => {
-        if (!GONE.has(nameOf(error))) throw error;
+        if (!GONE.has(errorNameOf(error))) throw error;
       }),
     );
   }
@@ -130,10 +127,10 @@ export function createAwsIamProvider(
               await sts.send(new GetCallerIdentityCommand({}));
               return 'accepted' as const;
             } catch (error) {
-              if (KEY_REFUSED.has(nameOf(error))) return 'refused' as const;
+              if (KEY_REFUSED.has(errorNameOf(error))) return 'refused' as const;
               throw failure(
                 Cause.TargetUnavailable,
-                `STS did not say whether the access key ${id} of ${userName} (for ${about}) works (${nameOf(error)}).`,
+                `STS did not say whether the access key ${id} of ${userName} (for ${about}) works (${errorNameOf(error)}).`,
               );
             }
           },

@@ -13,7 +13,8 @@ import { Cause } from '../../rotation/errors';
 import { outsideCall } from '../boundary/activity-scope';
 import { circuitBreakerFor } from '../circuit-breaker';
 import { failure } from '../failures';
-import { awsErrorName, backupFailure, httpStatusOf } from './aws-errors';
+import { errorNameOf, httpStatusOf } from '../aws-errors';
+import { backupFailure } from './aws-errors';
 
 /** An object as the bucket lists it. */
 export interface StoredBackup {
@@ -50,7 +51,7 @@ export function createBackupBucket(s3: Pick<S3Client, 'send'>): BackupBucket {
           return await send();
         } catch (error) {
           if (error instanceof ApplicationFailure) throw error;
-          if (awsErrorName(error) === 'NoSuchBucket') {
+          if (errorNameOf(error) === 'NoSuchBucket') {
             throw failure(
               Cause.BackupMissing,
               `There is no bucket for ${where} in the worker's account. Create it (deploy/aws/backup-bucket.yaml), or correct backup.bucket in the catalog.`,
@@ -74,7 +75,7 @@ export function createBackupBucket(s3: Pick<S3Client, 'send'>): BackupBucket {
       try {
         return await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key, VersionId }));
       } catch (error) {
-        if (GONE.has(awsErrorName(error)) || httpStatusOf(error) === 404) throw missing(url);
+        if (GONE.has(errorNameOf(error)) || httpStatusOf(error) === 404) throw missing(url);
         throw error;
       }
     });
@@ -99,7 +100,7 @@ export function createBackupBucket(s3: Pick<S3Client, 'send'>): BackupBucket {
           return Rules ?? [];
         } catch (error) {
           // Only a warning hangs on it.
-          return awsErrorName(error) === 'NoSuchLifecycleConfiguration' ? [] : undefined;
+          return errorNameOf(error) === 'NoSuchLifecycleConfiguration' ? [] : undefined;
         }
       });
     },
@@ -122,7 +123,7 @@ export function createBackupBucket(s3: Pick<S3Client, 'send'>): BackupBucket {
           );
         } catch (error) {
           // An attempt whose answer was lost has stored it.
-          if (awsErrorName(error) !== 'PreconditionFailed' && httpStatusOf(error) !== 412) throw error;
+          if (errorNameOf(error) !== 'PreconditionFailed' && httpStatusOf(error) !== 412) throw error;
         }
       });
       const stored = await head(bucket, key);
@@ -159,7 +160,7 @@ export function createBackupBucket(s3: Pick<S3Client, 'send'>): BackupBucket {
           );
           return (await Body?.transformToByteArray()) ?? new Uint8Array();
         } catch (error) {
-          if (GONE.has(awsErrorName(error))) throw missing(url);
+          if (GONE.has(errorNameOf(error))) throw missing(url);
           if (error instanceof Error && /checksum mismatch/i.test(error.message)) {
             throw failure(
               Cause.BackupDamaged,

@@ -13,7 +13,8 @@ import { backupUrl } from '../../rotation/backup';
 import type { BackupReference } from '../../rotation/backup';
 import { outsideCall } from '../boundary/activity-scope';
 import { failure } from '../failures';
-import { awsErrorName, backupFailure } from './aws-errors';
+import { errorNameOf } from '../aws-errors';
+import { backupFailure } from './aws-errors';
 
 /** The names in a backup's encryption context; a key policy can require them with `kms:EncryptionContext:keyturn-environment`. */
 const CONTEXT = { environment: 'keyturn-environment', time: 'keyturn-backup-time' } as const;
@@ -46,7 +47,7 @@ export function createBackupEnvelope(kms: KmsCalls): BackupEnvelope {
         try {
           return await kms.send(new DescribeKeyCommand({ KeyId: alias }));
         } catch (error) {
-          if (awsErrorName(error) !== 'NotFoundException') {
+          if (errorNameOf(error) !== 'NotFoundException') {
             throw backupFailure(error, 'kms:DescribeKey', alias, Cause.BackupNotConfigured);
           }
           throw failure(
@@ -93,7 +94,7 @@ function keyringOf(kms: KmsCalls, keyArn: string): { keyring: KmsKeyringNode; fa
   const call = <T>(operation: string, send: () => Promise<T>) =>
     outsideCall('kms', operation, send).catch((error: unknown) => {
       // The key is the right one, and what it is to decrypt is damaged.
-      if (awsErrorName(error) === 'InvalidCiphertextException') throw error;
+      if (errorNameOf(error) === 'InvalidCiphertextException') throw error;
       failed = backupFailure(error, `kms:${operation}`, `the key ${keyArn}`, Cause.BackupWrongKey);
       throw failed;
     });

@@ -72,8 +72,8 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */
-    async deployToEcs({ versionId, dependent, service, since }: DeployInput): Promise<void> {
-      await ecs.deploy(dependent, service, versionId, since);
+    async deployToEcs({ dependent, service, since }: DeployInput): Promise<void> {
+      await ecs.deploy(dependent, service, since);
     },
   };
 }

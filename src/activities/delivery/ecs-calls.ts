@@ -4,6 +4,7 @@ import type { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../rotation/errors';
 import { outsideCall } from '../boundary/activity-scope';
 import { circuitBreakerFor } from '../circuit-breaker';
+import { awsAnswerOf, errorNameOf } from '../aws-errors';
 import { failure } from '../failures';
 import type { EcsDeployment, EcsEvent } from './ecs-deployment';
 
@@ -121,21 +122,10 @@ function refuseUndeployable({ status, deploymentController }: Service, cluster: 
   }
 }
 
-const THROTTLED = new Set(['ThrottlingException', 'Throttling', 'TooManyRequestsException', 'RequestLimitExceeded']);
-const NOT_PERMITTED = new Set([
-  'AccessDeniedException',
-  'AccessDenied',
-  'UnrecognizedClientException',
-  'InvalidClientTokenId',
-  'InvalidSignatureException',
-]);
-/** Credentials that are being renewed. */
-const EXPIRED = new Set(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired']);
-
 /** What an error of the AWS SDK means for a delivery. */
 function toFailure(error: unknown, operation: string, cluster: string, service: string): ApplicationFailure {
-  const name = error instanceof Error ? error.name : typeof error;
-  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  const name = errorNameOf(error);
+  const answer = awsAnswerOf(error);
   const where = `${operation} of the service ${service} (cluster ${cluster})`;
   if (name === 'ClusterNotFoundException') {
     return failure(
@@ -150,17 +140,16 @@ function toFailure(error: unknown, operation: string, cluster: string, service: 
       `The service ${service} of the ECS cluster ${cluster} is being deleted or was deleted. ${NOTHING_STARTED} Create it again, or take it out of the catalog.`,
     );
   }
-  if (THROTTLED.has(name) || status === 429) {
+  if (answer === 'throttled') {
     return failure(Cause.Throttled, `ECS throttles ${where}; it is tried again.`);
   }
-  if (NOT_PERMITTED.has(name)) {
+  if (answer === 'not-permitted') {
     return failure(
       Cause.PermissionDenied,
       `The worker may not call ecs:${where} (${name}). Grant ecs:DescribeServices and ecs:UpdateService to the worker's IAM role.`,
     );
   }
-  // Any other 4xx is an answer, and would be the same again (ECS API Reference, 'Common Errors').
-  if (status !== undefined && status >= 400 && status < 500 && !EXPIRED.has(name)) {
+  if (answer === 'refused') {
     return failure(Cause.RolloutFailed, `ECS refuses ${where} with ${name}.`);
   }
   return failure(Cause.TargetUnavailable, `ECS did not answer ${where} (${name}).`);

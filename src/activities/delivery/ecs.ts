@@ -19,7 +19,7 @@ export interface EcsServices {
    * @throws RolloutFailed when the deployment fails or takes too long, and when there is nothing to deploy; PermissionDenied; and, to be
    * tried again, Throttled and TargetUnavailable.
    */
-  deploy(dependent: EcsDependent, service: string, versionId: string, since?: number): Promise<void>;
+  deploy(dependent: EcsDependent, service: string, since?: number): Promise<void>;
 }
 
 /** A deployment takes minutes as a rule; the first looks are for services that run no tasks. Milliseconds. */
@@ -30,9 +30,9 @@ const AT_ONCE_MS = 1_000;
 
 /**
  * UpdateService takes no token, so ECS cannot tell a repeated request from a new one. Whether a deployment was started already is
- * therefore read from when the service's deployments began. The first attempt of an activity always starts one. A later attempt takes up
- * the deployment that began since the activity was first scheduled, if there is one, whoever started it: its tasks begin after the
- * version was promoted, and so read it. The clocks of Temporal and of AWS must agree: where Temporal's is ahead, an attempt that follows
+ * therefore read from when the service's deployments began. The first attempt of a delivery always starts one. A later attempt or call
+ * takes up the deployment that began since the delivery did, if there is one, whoever started it: its tasks begin after the version was
+ * promoted, and so read it. The clocks of Temporal and of AWS must agree: where Temporal's is ahead, an attempt that follows
  * a lost answer may start one further deployment; where it is behind, a later attempt may take up one that began just before.
  *
  * @param client must not retry by itself: a repeated UpdateService starts a further deployment.
@@ -56,7 +56,7 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
       await Promise.all(services.map((service) => ecs.describe(cluster, service)));
     },
 
-    async deploy({ cluster, timeoutMs }, service, _versionId, since) {
+    async deploy({ cluster, timeoutMs }, service, since) {
       const context = Context.current();
       const who = `the service ${service} of the ECS cluster ${cluster}`;
       const own = await begin(cluster, service, since);

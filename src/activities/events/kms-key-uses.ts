@@ -6,7 +6,8 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { outsideCall } from '../boundary/activity-scope';
 import { Cause } from '../../rotation/errors';
 import { failure } from '../failures';
-import { errorNameOf, toFailure } from '../secrets-manager/aws-errors';
+import { awsAnswerOf, errorNameOf } from '../aws-errors';
+import { toFailure } from '../secrets-manager/aws-errors';
 
 /** Finds out what a KMS key encrypts. */
 export interface KmsKeyUses {
@@ -76,7 +77,7 @@ export function createKmsKeyUses(
 
 function aliasesFailure(error: unknown, keyId: string): ApplicationFailure {
   const name = errorNameOf(error);
-  if (name.startsWith('AccessDenied')) {
+  if (awsAnswerOf(error) === 'not-permitted') {
     return failure(
       Cause.PermissionDenied,
       `The worker may not call kms:ListAliases (${name}), so that it is not known what the key ${keyId} encrypts. Grant it to the worker's IAM role.`,

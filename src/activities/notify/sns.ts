@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import type { SNSClientConfig } from '@aws-sdk/client-sns';
 import type { SnsChannel } from '../../rotation/notifications';
+import { awsAnswerOf, errorNameOf } from '../aws-errors';
 import { outsideCall } from '../boundary/activity-scope';
 import type { Notification, Notifier } from './notifier';
 import { headlineOf, subjectOf, textOf } from './notifier';
@@ -9,10 +10,6 @@ import { never, notNow } from './refusals';
 
 /** Amazon SNS API Reference, Publish, parameter Subject. */
 const LONGEST_SUBJECT = 100;
-
-/** Credentials that are being renewed. */
-const EXPIRED = new Set(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired']);
-const THROTTLED = new Set(['Throttling', 'ThrottlingException', 'ThrottledException']);
 
 /** A client for each region that topics are in. */
 export interface SnsClients {
@@ -71,12 +68,10 @@ function attributesOf({ id, event, severity, environment, secret }: Notification
 
 /** The SDK's own message may quote the request and is not passed on. */
 function toFailure(error: unknown, channel: string, topicArn: string): Error {
-  const name = error instanceof Error ? error.name : typeof error;
+  const name = errorNameOf(error);
   if (name === 'CancelledFailure') return error as Error;
-  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
-  const answered = status !== undefined && status >= 400 && status < 500 && status !== 429;
-  if (!answered || EXPIRED.has(name) || THROTTLED.has(name))
-    return notNow(channel, `SNS gave no good answer (${name})`);
+  const answer = awsAnswerOf(error);
+  if (answer === 'throttled' || answer === 'unanswered') return notNow(channel, `SNS gave no good answer (${name})`);
   return never(
     channel,
     `SNS refuses Publish with ${name}`,

@@ -5,7 +5,8 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { outsideCall } from '../boundary/activity-scope';
-import { errorNameOf, toFailure } from './aws-errors';
+import { errorNameOf } from '../aws-errors';
+import { toFailure } from './aws-errors';
 
 /** When a secret changed, without its value. Times are milliseconds since the epoch. */
 export interface SecretAge {

@@ -15,7 +15,8 @@ import type { LabelMove, SecretInspection, StagingLabels } from '../../rotation/
 import { outsideCall, protect } from '../boundary/activity-scope';
 import { circuitBreakerFor } from '../circuit-breaker';
 import { failure } from '../failures';
-import { errorNameOf, toFailure } from './aws-errors';
+import { errorNameOf } from '../aws-errors';
+import { toFailure } from './aws-errors';
 
 /** Secrets Manager's limit for one value, in bytes (AWS: 'AWS Secrets Manager quotas'). */
 export const MAX_SECRET_BYTES = 65_536;

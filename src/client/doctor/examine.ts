@@ -22,7 +22,7 @@ import type { RotationPlan } from '../../rotation/plan';
 import { AWS_CLIENT_OPTIONS, s3ClientOptions } from '../../runtime/aws-client-options';
 import { readConfig } from '../../runtime/config';
 import type { Config, Environment } from '../../runtime/config';
-import { inLanes } from '../in-lanes';
+import { inLanes } from '../../rotation/in-lanes';
 import { NoRotationFound } from '../errors';
 import { openCatalog, withKeyturn } from '../session';
 import { checkApiKey } from './api-key-checks';

@@ -1,6 +1,6 @@
 import type { ScheduleDescription, ScheduleClient } from '@temporalio/client';
 import { ScheduleAlreadyRunning, ScheduleNotFoundError } from '@temporalio/client';
-import { inLanes } from '../in-lanes';
+import { inLanes } from '../../rotation/in-lanes';
 import { serverReason } from '../temporal-failures';
 import type { PlannedSchedule } from './plan';
 import { DIGEST_MEMO, isOwned, OWNER_MEMO, pausedOf, planDeletion, planSchedule } from './plan';

@@ -1,26 +1,18 @@
 import type { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../../rotation/errors';
+import { awsAnswerOf, errorNameOf } from '../../aws-errors';
 import { failure } from '../../failures';
 
-const THROTTLED = new Set(['RequestThrottled', 'ThrottlingException', 'Throttling', 'KmsThrottled', 'OverLimit']);
-const NOT_PERMITTED = new Set([
-  'AccessDeniedException',
-  'AccessDenied',
-  'KmsAccessDenied',
-  'UnrecognizedClientException',
-  'InvalidClientTokenId',
-  'InvalidSecurity',
-]);
 const NO_SUCH_QUEUE = new Set(['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue', 'InvalidAddress']);
 
 /** What an error of SQS means for a rotation. Its own message is not passed on: it may quote the request. */
 export function sqsFailure(error: unknown, queueUrl: string, operation: string): ApplicationFailure {
-  const name = error instanceof Error ? error.name : typeof error;
-  const status = (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
-  if (THROTTLED.has(name) || status === 429) {
+  const name = errorNameOf(error);
+  const answer = awsAnswerOf(error);
+  if (answer === 'throttled' || name === 'OverLimit') {
     return failure(Cause.Throttled, `SQS throttles ${operation} of ${queueUrl}; it is tried again.`);
   }
-  if (NOT_PERMITTED.has(name) || status === 403) {
+  if (answer === 'not-permitted') {
     return failure(
       Cause.PermissionDenied,
       `The worker may not call sqs:${operation} on ${queueUrl} (${name}). Grant it to the worker's IAM role, and kms:Decrypt if the ` +

@@ -8,6 +8,8 @@ export interface WorkloadObject extends KubernetesObject {
   spec: {
     replicas?: number;
     paused?: boolean;
+    /** Seconds; of a Deployment. */
+    progressDeadlineSeconds?: number;
     /** Argo Rollouts: pods older than this are replaced. */
     restartAt?: string;
     updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } };
@@ -37,6 +39,9 @@ interface WorkloadStatus {
 
 /** How far a rollout is, in words: what is still missing, or what stands in its way. */
 export type RolloutState = { is: 'done' } | { is: 'waiting'; seen: string } | { is: 'stuck'; why: string };
+
+/** Kubernetes API reference, 'DeploymentSpec'. */
+const DEFAULT_PROGRESS_DEADLINE_S = 600;
 
 const DONE: RolloutState = { is: 'done' };
 const waiting = (seen: string): RolloutState => ({ is: 'waiting', seen });
@@ -128,12 +133,14 @@ function isObserved({ metadata }: WorkloadObject, { observedGeneration }: Worklo
 }
 
 /**
- * The Deployment controller leaves a condition of the rollout before for a moment, although it has seen the new template: a rollback to
- * an earlier template makes no new ReplicaSet, and so no progress at first.
+ * The Deployment controller leaves a condition of the rollout before until it sees progress, although it has seen the new template: a
+ * rollback to an earlier template makes no new ReplicaSet, and so no progress at first. A condition of this rollout comes a whole
+ * deadline after the restart at the earliest; half of one leaves room for the clocks of API server and controller, and for whole seconds.
  */
 function isOlderThanRestart(conditionTime: string | undefined, workload: WorkloadObject): boolean {
   const restartedAt = writtenAt(workload, ['spec', 'template'], (manager) => manager === FIELD_MANAGER);
-  return restartedAt !== undefined && Date.parse(conditionTime ?? '') < restartedAt;
+  const { progressDeadlineSeconds = DEFAULT_PROGRESS_DEADLINE_S } = workload.spec;
+  return restartedAt !== undefined && Date.parse(conditionTime ?? '') < restartedAt + progressDeadlineSeconds * 500;
 }
 
 function counts({ spec }: WorkloadObject, status: WorkloadStatus): string {

@@ -1,1 +1,0 @@
-export { inLanes } from '../rotation/in-lanes';
