@@ -27,7 +27,7 @@ const ABOUT = 'dev/api/selling-partner';
 const CLIENT_ID = 'amzn1.application-oa2-client.6f1c9e';
 const DAY_MS = 86_400_000;
 /** Waits as in production, only shorter. */
-const SHORT = { attemptMs: 4_000, periodMs: 6_000, sendWithinMs: 2_000 };
+const SHORT = { attemptMs: 4_000, periodMs: 6_000, sendWithinMs: 5_000 };
 
 let sqs: SQSClient;
 let queueUrl: string;
