@@ -42,7 +42,7 @@ beforeAll(async () => {
     points.map((point, n) => prepareKilledRotation(bed, point, `${point.step.toLowerCase()}-${n}`)),
   );
   await killWorkersUnder(bed, workers, survivors);
-}, 300_000);
+}, 600_000);
 afterAll(() => bed.close());
 
 function survivorsOf(kind: Kind, step: string, when: When): Survived[] {

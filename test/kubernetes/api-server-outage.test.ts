@@ -11,13 +11,15 @@ import { inPhase, statusOf } from '../testbed/watching';
 
 const OUTAGE_MS = 60_000;
 const SLOW_PODS = { annotations: { 'keyturn.test/ready-after': '6s' } };
+/** More than the outage takes, and what a busy machine needs beside it. */
+const PATIENT = { syncTimeout: '3 minutes', timeout: '3 minutes' };
 /** Their time is over before the outage is. */
 const IMPATIENT = { declaration: { stepTimeout: '1 second' }, dependent: { syncTimeout: '1 second' } };
 
 /** What is under way when the API server stops. */
 const CASES: Record<string, { declaration?: object; dependent?: object; use?: Use }> = {
-  syncing: {},
-  'rolling-out': { use: SLOW_PODS },
+  syncing: { dependent: PATIENT },
+  'rolling-out': { dependent: PATIENT, use: SLOW_PODS },
   'syncing-impatiently': IMPATIENT,
 };
 

@@ -9,7 +9,7 @@ export interface Survived extends KilledRotation {
   missed?: Error;
 }
 
-const END_WITHIN_MS = 120_000;
+const END_WITHIN_MS = 300_000;
 
 /** What one worker takes on at the same time, with room for rotations that have not stopped yet. */
 const STANDING_STILL_PER_WORKER = 35;
