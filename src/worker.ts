@@ -19,7 +19,8 @@ import { createSnsClients } from './activities/notify/sns';
 import { createKmsKeyUses } from './activities/events/kms-key-uses';
 import { createPostgresServers } from './activities/postgres/server';
 import { createSecretAges } from './activities/secrets-manager/ages';
-import { createSecretStore } from './activities/secrets-manager/store';
+import { createSecretStore } from './activities/secrets-manager/aws-store';
+import { createUsageMetrics } from './activities/usage/metric-sums';
 import { createCatalogSource } from './catalog';
 import { AWS_CLIENT_OPTIONS, s3ClientOptions } from './runtime/aws-client-options';
 import { NO_SINK, startCloudWatchMetrics } from './runtime/cloudwatch-metrics';
@@ -39,8 +40,9 @@ import type { WorkerParts } from './runtime/readiness';
 import { workerReadiness } from './runtime/readiness';
 import { StartupError } from './runtime/startup-error';
 import { installTemporalRuntime } from './runtime/temporal-runtime';
+import { openTracing } from './runtime/tracing/tracing';
 import { buildOf, workerTuning } from './runtime/worker-tuning';
-import { builtWorkflowBundle } from './runtime/workflow-bundles';
+import { builtWorkflowBundle, bundleKind } from './runtime/workflow-bundles';
 import { createWritePace, paceWrites } from './runtime/write-pace';
 
 export interface KeyturnWorkerOptions {
@@ -87,10 +89,20 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   const { namespace } = config.temporal;
   const parts: WorkerParts = {};
 
-  const workflowBundle = builtWorkflowBundle(config.payloadKmsKey === undefined ? 'plain' : 'encrypting');
+  const encrypting = config.payloadKmsKey !== undefined;
+  const workflowBundle = builtWorkflowBundle(bundleKind(encrypting, config.tracing !== undefined));
   // First, so that Kubernetes sees a live process while it waits for Temporal.
   const health = await startHealthServer(config.healthAddress, workerReadiness(parts));
   opened.push(() => health.close());
+  const tracing = await openTracing(config.tracing, {
+    service: 'keyturn-worker',
+    batches: true,
+    messages: !encrypting,
+    onTrouble: (error) =>
+      logger.warn({ event: 'traces-not-sent', error }, 'The collector takes no traces; they are dropped'),
+    onRecovery: () => logger.info({ event: 'traces-sent' }, 'The collector takes traces again'),
+  });
+  opened.push(() => tracing?.close());
   const encryption = await openPayloadEncryption(config, (error) =>
     logger.warn({ error }, 'KMS gave no new data key; the one in use stays in use'),
   );
@@ -116,6 +128,8 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   opened.push(() => sns.close());
   const cloudWatch = config.cloudWatchMetrics ? startCloudWatchMetrics(logger) : undefined;
   opened.push(() => cloudWatch?.close());
+  const usageMetrics = createUsageMetrics(AWS_CLIENT_OPTIONS);
+  opened.push(() => usageMetrics.close());
   const s3 = new S3Client(s3ClientOptions(process.env));
   opened.push(() => s3.destroy());
   const kms = new KMSClient(AWS_CLIENT_OPTIONS);
@@ -125,7 +139,12 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
   opened.push(() => audit.close());
 
   const catalog = createCatalogSource(config.catalogPath);
-  const workflows = new Client({ connection, namespace, dataConverter }).workflow;
+  const { workflow: workflows, schedule: schedules } = new Client({
+    connection,
+    namespace,
+    dataConverter,
+    interceptors: { workflow: tracing?.client ?? [] },
+  });
 
   const worker = await Worker.create({
     ...workerTuning(config),
@@ -147,9 +166,20 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
       metrics: cloudWatch ?? NO_SINK,
       notifiers: { sns, log: createLogNotifier(logger), env: process.env },
       keyUses: createKmsKeyUses(secretsManager, kms),
+      usageMetrics,
       rotations: workflows,
+      schedules,
+      audit,
+      reviewLog: audit,
     }),
-    interceptors: { activity: [...activityInterceptors, createActivityBoundary({ audit })] },
+    interceptors: {
+      activity: [
+        ...(tracing?.activity ?? []),
+        ...activityInterceptors,
+        createActivityBoundary({ audit, onOutsideCall: tracing?.onOutsideCall }),
+      ],
+    },
+    ...(tracing && { sinks: tracing.sinks }),
   });
   Object.assign(parts, { connection, worker });
 
@@ -234,6 +264,7 @@ export async function main(
         build: buildOf(config),
         deployment: config.deployment?.name,
         payloadEncryption: config.payloadKmsKey !== undefined,
+        tracing: config.tracing !== undefined,
       },
       'The worker takes tasks',
     );

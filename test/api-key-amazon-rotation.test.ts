@@ -101,5 +101,25 @@ test('a fleet in an emergency does not wait the days for which Amazon still take
   expect(Date.parse(report.secrets[0]?.graceEndsAt ?? '') - Date.now()).toBeGreaterThan(6 * 86_400_000);
   const rotation = bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, SECRET));
   expect(await rotation.query<RotationStatus>('status')).toMatchObject({ phase: 'retiring', step: 'waitForExpiry' });
+
+  // Nor does the next emergency, which says what is in its way.
+  const again = await fleet.rotate({ types: ['api-keys'], emergency: true });
+  expect(again).toMatchObject({ total: 1, succeeded: 0, failed: 1 });
+  expect(again.secrets).toMatchObject([
+    {
+      secret: SECRET,
+      outcome: 'in-the-way',
+      cause: {
+        type: 'InTheWay',
+        message: expect.stringMatching(/^rotateApiKey runs since .* only the provider can do that sooner/) as string,
+      },
+    },
+  ]);
+  const one = bed.client.workflow.execute('rotate', {
+    taskQueue: bed.taskQueue,
+    workflowId: `one-${bed.environment}`,
+    args: [{ environment: bed.environment, secret: SECRET, emergency: true }],
+  });
+  expect(await failureOf(one)).toMatchObject({ type: 'RotationRefused', details: { cause: { type: 'InTheWay' } } });
   await rotation.terminate('Amazon keeps the old one for days more');
-}, 60_000);
+}, 90_000);

@@ -74,12 +74,52 @@ describe('a mistake in what every secret has is shown with its place and what to
     [
       'an unknown key of a secret',
       dev(`a: {${APP}, ▸colour: red}`),
-      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, schedule, rotateAfterUses, length, alphabet, dependents, delivery, field`,
+      `${here}.colour: is no key of an app secret; its keys are type, description, maxAge, review, stepTimeout, rollbackTimeout, schedule, rotateAfterUses, usesMetric, length, alphabet, dependents, delivery, field`,
     ],
     [
       'a rotation after no use at all',
       dev(`a: {${APP}, rotateAfterUses: ▸0}`),
       `${here}.rotateAfterUses: must be at least 1, not 0`,
+    ],
+    [
+      'a metric of uses without its name',
+      dev(`a: {${APP}, ▸usesMetric: {namespace: Shop}}`),
+      `${here}.usesMetric.metric: is missing: the name of the metric; its Sum is how often the secret was used`,
+    ],
+    [
+      'an unknown key of the metric of uses',
+      dev(`a: {${APP}, usesMetric: {namespace: Shop, metric: Uses, ▸statistic: Sum}}`),
+      `${here}.usesMetric.statistic: is no key of the metric of uses; its keys are namespace, metric, dimensions, region, period, settle`,
+    ],
+    [
+      'a period of which no day is a multiple',
+      dev(`a: {${APP}, usesMetric: {namespace: Shop, metric: Uses, period: ▸7 minutes}}`),
+      `${here}.usesMetric.period: must be whole minutes of which a day is a multiple, such as 5 minutes, 1 hour or 1 day`,
+    ],
+    [
+      'a period that is no duration',
+      dev(`a: {${APP}, usesMetric: {namespace: Shop, metric: Uses, period: ▸300}}`),
+      `${here}.usesMetric.period: must be a duration with its unit, such as "90 days", "2 hours" or "7d", not the number 300`,
+    ],
+    [
+      'metrics that settle for more than a day',
+      dev(`a: {${APP}, usesMetric: {namespace: Shop, metric: Uses, settle: ▸2 days}}`),
+      `${here}.usesMetric.settle: is longer than a day`,
+    ],
+    [
+      'a namespace that CloudWatch does not allow',
+      dev(`a: {${APP}, usesMetric: {namespace: ▸':Shop', metric: Uses}}`),
+      `${here}.usesMetric.namespace: must not begin with a colon: CloudWatch does not allow it`,
+    ],
+    [
+      'a dimension without a value',
+      dev(`a: {${APP}, usesMetric: {namespace: Shop, metric: Uses, dimensions: {Key: ▸''}}}`),
+      `${here}.usesMetric.dimensions.Key: must not be empty`,
+    ],
+    [
+      'a region that is none',
+      dev(`a: {${APP}, usesMetric: {namespace: Shop, metric: Uses, region: ▸Frankfurt}}`),
+      `${here}.usesMetric.region: is not an AWS region, such as eu-central-1`,
     ],
     [
       'a key of another type',
@@ -150,7 +190,7 @@ describe('a mistake in what every secret has is shown with its place and what to
     [
       'an unknown review',
       dev(`a: {${APP}, review: ▸montly}`),
-      `${here}.review: "montly" is none of weekly, monthly, quarterly, yearly; did you mean monthly?`,
+      `${here}.review: "montly" is none of weekly, monthly, quarterly, yearly, off; did you mean monthly?`,
     ],
     ['a number where text belongs', dev(`a: {${APP}, field: ▸3}`), `${here}.field: must be text, not the number 3`],
     [

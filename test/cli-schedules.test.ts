@@ -7,6 +7,7 @@ import { loadCatalog } from '../src/catalog';
 import type { PlannedSchedule } from '../src/client/schedules/plan';
 import { KeyturnSchedules } from '../src/client/schedules/schedule-client';
 import { wantedSchedules } from '../src/client/schedules/wanted';
+import { usageWorkflowId } from '../src/rotation/usage';
 import { createCli } from './testbed/cli-process';
 import type { Cli } from './testbed/cli-process';
 import { openTestbed } from './testbed/testbed';
@@ -33,7 +34,7 @@ beforeAll(async () => {
   cli = createCli(bed);
 });
 afterAll(async () => {
-  await declared({}, { schedules: { weeklyRun: 'never', ageCheck: 'never' } });
+  await declared({}, { review: 'off', schedules: { weeklyRun: 'never', ageCheck: 'never' } });
   await cli.run(['apply']);
   await cli.stop();
   await bed.close();
@@ -46,6 +47,7 @@ function declared(secrets: Secrets, policy: object = {}): Promise<void> {
 const idOf = (secret: string) => `keyturn/rotation/${bed.environment}/${secret}`;
 const weeklyRun = () => `keyturn/environment/${bed.environment}`;
 const ageCheck = () => `keyturn/ages/${bed.environment}`;
+const review = () => `keyturn/review/${bed.environment}`;
 const schedule = (secret: string): ScheduleHandle => bed.client.schedule.getHandle(idOf(secret));
 
 /** What is done with which schedule. */
@@ -95,18 +97,19 @@ test('plan shows what apply would create and the policy in force, and changes no
     expect.stringMatching(new RegExp(`^\\+ create ${idOf('jwt')}  every 180 d \\(.+ into each\\)$`)),
     `+ create ${idOf('web/session')}  30 3 1 * * in Europe/Berlin`,
     `+ create ${ageCheck()}  0 6 * * * in Europe/Berlin`,
-    '4 to create.',
+    `+ create ${review()}  0 2 * * MON#1 in Europe/Berlin`,
+    '5 to create.',
   ]);
   await expect(schedule('jwt').describe()).rejects.toThrow('not found');
 
   expect(await cli.run(['plan', '--check'])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('4 schedules are not as the catalog says'),
+    stderr: expect.stringContaining('5 schedules are not as the catalog says'),
   });
-  expect((await cli.run(['apply'])).stdout).toContain('4 created.');
+  expect((await cli.run(['apply'])).stdout).toContain('5 created.');
   expect(await cli.run(['plan', bed.environment, '--check'])).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('4 as they should be.'),
+    stdout: expect.stringContaining('5 as they should be.'),
   });
   expect(await settingsOf(schedule('jwt'))).toMatchObject({
     action: {
@@ -173,7 +176,12 @@ test('a change is shown field by field, and keeps the pause of an operator', asy
   expect(after.state).toEqual(before.state);
   expect(after.spec).toMatchObject({ timezone: 'Asia/Tokyo', jitter: 600_000 });
   const kept = await applied();
-  expect(deeds(kept)).toEqual({ [weeklyRun()]: 'nothing', [ageCheck()]: 'nothing', [idOf('a')]: 'nothing' });
+  expect(deeds(kept)).toEqual({
+    [weeklyRun()]: 'nothing',
+    [ageCheck()]: 'nothing',
+    [review()]: 'nothing',
+    [idOf('a')]: 'nothing',
+  });
   expect((await schedule('a').describe()).state).toEqual(before.state);
   await schedule('a').unpause();
 });
@@ -219,7 +227,7 @@ test('the schedule of a secret that is no longer declared, or rotated by hand, g
   });
   await declared(
     { a: APP, b: { ...APP, schedule: 'by-hand' } },
-    { schedules: { weeklyRun: 'never', ageCheck: 'never' } },
+    { review: 'off', schedules: { weeklyRun: 'never', ageCheck: 'never' } },
   );
   const { stdout } = await cli.run(['plan']);
   expect(stdout).toMatch(/^- delete keyturn\/rotation\/.+\/c {2}every 90 d/m);
@@ -229,6 +237,7 @@ test('the schedule of a secret that is no longer declared, or rotated by hand, g
     [idOf('c')]: 'delete',
     [weeklyRun()]: 'delete',
     [ageCheck()]: 'delete',
+    [review()]: 'delete',
   });
   for (const gone of [schedule('b'), schedule('c'), bed.client.schedule.getHandle(weeklyRun())]) {
     await expect(gone.describe()).rejects.toThrow('not found');
@@ -314,3 +323,33 @@ withTemporalCli(
     expect((await schedule('a').describe()).state).toMatchObject({ paused: true, note: 'a look at it first' });
   },
 );
+
+test('the uses that a metric counts are watched by a schedule that runs at once, and goes away with the last metric', async () => {
+  await bed.startWorker();
+  const usesMetric = { namespace: 'KeyturnTest', metric: 'Uses' };
+  await declared({ metered: { ...APP, usesMetric }, a: APP });
+  const scheduleId = `keyturn/usage/${bed.environment}`;
+  expect((await cli.run(['plan'])).stdout).toContain(`+ create ${scheduleId}  every 1 h (`);
+  await applied();
+  const monitor = bed.client.workflow.getHandle(usageWorkflowId(bed.environment, 'metered'));
+  await until(
+    'its monitor runs',
+    async () => (await monitor.describe().catch(() => undefined))?.status.name === 'RUNNING',
+  );
+  expect((await bed.client.schedule.getHandle(scheduleId).describe()).action).toMatchObject({
+    workflowType: 'watchUsageMetrics',
+    workflowId: `scheduled/usage/${bed.environment}`,
+    args: [{ environment: bed.environment, requestedBy: 'schedule' }],
+  });
+  expect(deeds(await applied())[scheduleId]).toBe('nothing');
+  await monitor.terminate('somebody ended it');
+  await bed.client.schedule.getHandle(scheduleId).trigger();
+  await until('it runs again', async () => (await monitor.describe()).status.name === 'RUNNING');
+  await monitor.terminate('the test is over');
+  await until('the list has it', async () => {
+    for await (const found of bed.client.schedule.list()) if (found.scheduleId === scheduleId) return true;
+    return false;
+  });
+  await declared({ metered: APP, a: APP });
+  expect(deeds(await applied())[scheduleId]).toBe('delete');
+});

@@ -181,6 +181,16 @@ describe('what is wrong with the surroundings', () => {
       });
     });
 
+    test('that was set up before there were reviews', async () => {
+      const login = await audit.urlOfLogin('keyturn_audit_writer');
+      await audit.asSuperuser('DROP FUNCTION keyturn_audit.failures(text[], bigint, timestamptz, integer)');
+      expect(await auditCheck(login)).toMatchObject({
+        state: 'warning',
+        found: expect.stringContaining('reviews cannot count failures') as string,
+        todo: expect.stringContaining('deploy/postgres/audit.sql') as string,
+      });
+    });
+
     test('that was never set up', async () => {
       expect(await auditCheck(await bare.urlOfLogin())).toMatchObject({
         state: 'failed',

@@ -63,7 +63,7 @@ function asHere(command: string): string {
     .replaceAll('"environment":"dev"', `"environment":"${bed.environment}"`)
     .replaceAll(/\b(dev|production) --all\b/g, `${bed.environment} --all`)
     .replaceAll(/\bfleet\/dev\b/g, `fleet/${bed.environment}`)
-    .replaceAll(/\b(backup|restore) production\b/g, `$1 ${bed.environment}`)
+    .replaceAll(/\b(backup|restore|status) production\b/g, `$1 ${bed.environment}`)
     .replaceAll('my-run', `my-run-${bed.environment}`);
 }
 

@@ -1,4 +1,5 @@
 import type { FleetReport, FleetStatus } from '../src/rotation/fleet';
+import type { RotationResult } from '../src/rotation/types';
 import { startDevServer } from './lab/temporal';
 import type { Temporal } from './lab/temporal';
 import { fleetOf, outcomesOf } from './testbed/fleets';
@@ -53,4 +54,31 @@ test('a long fleet goes on in further runs, with one report of all and the rotat
   for await (const { runId } of bed.client.workflow.list({ query: `WorkflowId = '${fleet.workflowId}'` }))
     runs.push(runId);
   expect(runs.length).toBeGreaterThanOrEqual(2);
+});
+
+test('an emergency goes on in further runs with what is in its way, and before all other work', async () => {
+  const point = { secretId: bed.secrets.idOf(SLOW), step: 'recordOutcome', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const before = await bed.start(SLOW);
+  await bed.pauses.reached(point);
+  const fleet = fleetOf(bed);
+  const { workflowId } = fleet;
+  const started = await bed.client.workflow.start('rotateEnvironment', {
+    taskQueue: bed.taskQueue,
+    workflowId,
+    args: [{ environment: bed.environment, emergency: true }],
+    priority: { priorityKey: 1 },
+  });
+  await until('the fleet has gone on in another run, and only what is in its way is left', async () => {
+    const { runId } = await fleet.handle().describe();
+    const status = await fleet.status().catch(() => undefined);
+    return runId !== started.firstExecutionRunId && status?.inTheWay === 1 && status.succeeded === status.total - 1;
+  });
+  expect((await fleet.handle().describe()).priority?.priorityKey).toBe(1);
+  await bed.pauses.goOn(point);
+  const { versions } = (await before.result()) as RotationResult;
+  const report = (await started.result()) as FleetReport;
+  expect(report).toMatchObject({ failed: 0, skipped: 0, succeeded: NAMES.length + 1 });
+  expect(report.secrets.find(({ secret }) => secret === SLOW)?.after).toMatch(/^rotateAppSecret runs since /);
+  expect((await bed.secrets.labels(SLOW)).previous).toBe(versions.current);
 });

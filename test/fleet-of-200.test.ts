@@ -3,16 +3,19 @@ import type { WorkerProcess } from './lab/worker-process';
 import { createApiKey } from './testbed/api-keys';
 import { startFakeKeyService } from './testbed/fake-key-service';
 import { startDependent } from './testbed/dependent';
+import type { TestDependent } from './testbed/dependent';
 import { fleetOf } from './testbed/fleets';
-import { openTestbed } from './testbed/testbed';
+import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
 
 const DATABASES = 20;
 const KEYS = 6;
 const APP_SECRETS = 173;
-/** Every so many app secrets have a workload that does not take a new version: ten of them, never several in a row. */
-const BROKEN_EVERY = 17;
+/** Every so many app secrets have a workload that does not take a new version: seven of them, never several in a row. */
+const BROKEN_EVERY = 24;
+/** The databases with such a workload, whose passwords are set back: with seven app secrets ten broken ones. */
+const BROKEN_DATABASES = [3, 9, 15];
 
 let bed: Testbed;
 const everything: string[] = [];
@@ -31,15 +34,14 @@ beforeAll(async () => {
     await bed.secrets.create(name, `first-value-of-${name}`);
     declarations[name] = { type: 'app-secret' };
     if (n % BROKEN_EVERY !== BROKEN_EVERY - 1) continue;
-    const dependent = await startDependent(`consumer of ${name}`, '2 seconds');
-    bed.alsoStop(dependent);
-    // It works with the version that it has, and with no other.
-    dependent.answer(async () => ((await bed.secrets.labels(name)).current === before[name] ? 200 : 503));
-    declarations[name] = { type: 'app-secret', dependents: [dependent.declaration] };
-    broken.push(name);
+    declarations[name] = { type: 'app-secret', dependents: [await dependentThatTakesNoNewVersion(name)] };
   }
   await bed.declare(declarations);
-  for (const name of numbered('database', DATABASES)) await bed.databases.singleUser(name);
+  for (const [n, name] of numbered('database', DATABASES).entries()) {
+    const isBroken = BROKEN_DATABASES.includes(n);
+    const declaration = isBroken ? { dependents: [await dependentThatTakesNoNewVersion(name)] } : {};
+    await bed.databases.singleUser(name, { declaration });
+  }
   const service = await startFakeKeyService({ maxKeys: 2 * KEYS });
   bed.alsoSecret(() => service.everyValue());
   bed.alsoStop(service);
@@ -51,10 +53,20 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(() => bed.close(), 120_000);
 
-test('of 200 secrets with 10 broken targets 190 are rotated and 10 rolled back, and the worker is killed three times on the way', async () => {
+async function dependentThatTakesNoNewVersion(name: string): Promise<TestDependent['declaration']> {
+  const dependent = await startDependent(`consumer of ${name}`, '2 seconds');
+  bed.alsoStop(dependent);
+  dependent.answer(async () => ((await bed.secrets.labels(name)).current === before[name] ? 200 : 503));
+  broken.push(name);
+  return dependent.declaration;
+}
+
+test('of 200 secrets with 10 broken targets 190 are rotated and 10 rolled back, though the worker is killed three times on the way and another fleet is started', async () => {
   const fleet = fleetOf(bed);
   let worker: WorkerProcess = await bed.startWorker();
   const handle = await fleet.start({ reason: 'yearly' });
+  const another = await failureOf(fleet.start({}, `another-${bed.environment}`).then((started) => started.result()));
+  expect(another).toMatchObject({ type: 'RotationRefused', details: { cause: { type: 'AlreadyRunning' } } });
   for (const settled of [30, 80, 130]) {
     await until(`${settled} are settled`, async () => {
       const { succeeded, failed } = await fleet.status();
@@ -66,9 +78,11 @@ test('of 200 secrets with 10 broken targets 190 are rotated and 10 rolled back, 
   const report = (await handle.result()) as FleetReport;
 
   expect(report).toMatchObject({ total: 200, succeeded: 190, failed: 10, skipped: 0, notStarted: 0 });
-  const failed = report.secrets.filter(({ outcome }) => outcome !== 'rotated');
+  const failed = report.secrets
+    .filter(({ outcome }) => outcome !== 'rotated')
+    .sort((one, other) => (one.secret < other.secret ? -1 : 1));
   expect(failed.map(({ secret, outcome, cause }) => ({ secret, outcome, cause: cause?.type }))).toEqual(
-    broken.map((secret) => ({ secret, outcome: 'rolled-back', cause: 'DependentUnhealthy' })),
+    broken.sort().map((secret) => ({ secret, outcome: 'rolled-back', cause: 'DependentUnhealthy' })),
   );
   for (const name of everything) {
     const { current, previous, pending } = await bed.secrets.labels(name);

@@ -12,6 +12,8 @@ import type { Place, Run } from './testbed/scan';
 import { canariesOf } from './testbed/secrets';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
+import { startTraceReceiver } from './testbed/trace-receiver';
+import type { TraceReceiver } from './testbed/trace-receiver';
 import type { Canary } from './testbed/value-forms';
 
 /** The scenarios' names, known before any of them runs. */
@@ -20,6 +22,7 @@ const LANES = 10;
 
 let bed: Testbed;
 let aws: QuotingAws;
+let collector: TraceReceiver;
 let worker: WorkerProcess;
 const failed = new Map<string, unknown>();
 const used: string[] = [];
@@ -30,7 +33,9 @@ const places: Record<string, Place[]> = {};
 beforeAll(async () => {
   bed = await openTestbed();
   aws = await startQuotingAws(bed.env['AWS_ENDPOINT_URL'] ?? '');
-  worker = await bed.startWorker({ AWS_ENDPOINT_URL: aws.endpoint, KEYTURN_LOG_LEVEL: 'trace' });
+  collector = await startTraceReceiver();
+  bed.alsoStop(collector);
+  worker = await bed.startWorker({ ...collector.env, AWS_ENDPOINT_URL: aws.endpoint, KEYTURN_LOG_LEVEL: 'trace' });
   const scenarios = leakScenarios({ bed, aws, used: (value) => void used.push(value) });
   await inLanes(Object.entries(scenarios), LANES, async ([name, run]) => {
     await run().catch((error: unknown) => failed.set(name, error));
@@ -38,7 +43,7 @@ beforeAll(async () => {
   await collectPlaces();
   canaries = await collectCanaries();
   leaks = await leaksIn(Object.values(places).flat(), canaries);
-}, 240_000);
+}, 600_000);
 afterAll(async () => {
   await bed.close().finally(() => aws.stop());
 });
@@ -67,6 +72,7 @@ async function collectPlaces(): Promise<void> {
   places['what the temporal CLI shows'] = await temporalCli(runs);
   places['what the keyturn CLI shows'] = await keyturnCli();
   places['the audit log'] = [await auditRecords(environment)];
+  places['the traces'] = [{ name: 'the traces', text: collector.text() }];
   places["the worker's log"] = [{ name: 'the log', text: worker.output() }];
   places["the worker's pages"] = await pages();
   places["the worker's command line"] = await processTexts();
@@ -112,7 +118,7 @@ async function keyturnCli(): Promise<Place[]> {
     ['status', bed.secrets.idOf('key'), '--json'],
     ['audit', 'list', '--json'],
   ]) {
-    const { stdout, stderr } = await cli.run(argv, { AWS_ENDPOINT_URL: aws.endpoint });
+    const { stdout, stderr } = await cli.run(argv, { ...collector.env, AWS_ENDPOINT_URL: aws.endpoint });
     shown.push({ name: `keyturn ${argv.join(' ')}`, text: `${stdout}\n${stderr}` });
   }
   return shown;
@@ -151,6 +157,7 @@ test.each([
   ['what the temporal CLI shows', /workflowExecutionStartedEventAttributes/],
   ['what the keyturn CLI shows', /RollbackIncomplete/],
   ['the audit log', /UpdateSecretVersionStage/],
+  ['the traces', /RollbackIncomplete/],
   ["the worker's log", /"level":"trace"/],
   ["the worker's pages", /keyturn_rotations/],
   ["the worker's command line", /worker/],

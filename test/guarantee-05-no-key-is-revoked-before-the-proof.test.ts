@@ -1,4 +1,3 @@
-import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import type { RotationInput } from '../src/rotation/types';
 import { accepted, createApiKey, keyDocument } from './testbed/api-keys';
 import { startDependent } from './testbed/dependent';
@@ -68,18 +67,6 @@ async function keepUsing({ secret, service }: Subject) {
   };
 }
 
-async function makeCurrent(secret: string, to: string | undefined): Promise<void> {
-  const { current } = await bed.secrets.labels(secret);
-  await bed.secretsManager.send(
-    new UpdateSecretVersionStageCommand({
-      SecretId: bed.secrets.idOf(secret),
-      VersionStage: 'AWSCURRENT',
-      RemoveFromVersionId: current,
-      MoveToVersionId: to,
-    }),
-  );
-}
-
 test.each<[string, Partial<RotationInput>]>([
   ['a rotation', {}],
   ['an emergency', { emergency: true }],
@@ -145,7 +132,7 @@ test.each([
   const { current } = await bed.secrets.labels(subject.secret);
   const old = subject.service?.keys()[0]?.id;
   const { handle, goOn } = await startUntil(subject, step);
-  await makeCurrent(subject.secret, current);
+  await bed.secrets.makeCurrent(subject.secret, current);
   await goOn();
   expect(await failureOf(handle.result())).toMatchObject({ type: failure });
   expect((await bed.secrets.labels(subject.secret)).current).toBe(current);

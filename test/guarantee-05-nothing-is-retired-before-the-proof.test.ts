@@ -1,4 +1,3 @@
-import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import { Client, escapeIdentifier } from 'pg';
 import type { RotationInput } from '../src/rotation/types';
 import { startDependent } from './testbed/dependent';
@@ -34,19 +33,6 @@ async function startUntil(secret: string, step: string) {
   const handle = await bed.start(secret);
   await bed.pauses.reached(point);
   return { handle, goOn: () => bed.pauses.goOn(point) };
-}
-
-async function makeCurrent(secret: string, to: string | undefined): Promise<void> {
-  const { current } = await bed.secrets.labels(secret);
-  const SecretId = bed.secrets.idOf(secret);
-  await bed.secretsManager.send(
-    new UpdateSecretVersionStageCommand({
-      SecretId,
-      VersionStage: 'AWSCURRENT',
-      RemoveFromVersionId: current,
-      MoveToVersionId: to,
-    }),
-  );
 }
 
 test.each<[string, Partial<RotationInput>]>([
@@ -105,7 +91,7 @@ test.each([
   const { secret } = await lockedSoon(`put-back-${step.toLowerCase()}`);
   const { current } = await bed.secrets.labels(secret);
   const { handle, goOn } = await startUntil(secret, step);
-  await makeCurrent(secret, current);
+  await bed.secrets.makeCurrent(secret, current);
   await goOn();
   expect(await failureOf(handle.result())).toMatchObject({ type: failure });
   expect((await bed.secrets.labels(secret)).current).toBe(current);

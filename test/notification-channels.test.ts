@@ -10,6 +10,8 @@ import { startTelling, tell } from './testbed/telling';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
+import { startWireTap } from './testbed/wire-tap';
+import type { WireTap } from './testbed/wire-tap';
 
 const canary = () => randomBytes(18).toString('hex');
 const SLACK_PATH = `/services/T0/B0/${canary()}`;
@@ -21,6 +23,8 @@ let bed: Testbed;
 let worker: WorkerProcess;
 let http: HttpReceiver;
 let mail: MailReceiver;
+/** The worker's line to SNS. */
+let line: WireTap;
 let queueUrl: string;
 let topicArn: string;
 let fifoArn: string;
@@ -40,6 +44,8 @@ beforeAll(async () => {
   ]);
   bed.alsoStop(http);
   bed.alsoStop(mail);
+  line = await startWireTap(Number(new URL(aws.endpoint ?? '').port));
+  bed.alsoStop(line);
   const signingKey = `whsec_${SIGNING_KEY.toString('base64')}`;
   const slackUrl = `${http.origin}${SLACK_PATH}`;
   bed.alsoSecret(() => [slackUrl, SLACK_PATH, signingKey, SIGNING_KEY.toString(), ROUTING_KEY, MAIL_PASSWORD]);
@@ -92,6 +98,7 @@ beforeAll(async () => {
   worker = await bed.startWorker({
     KEYTURN_NOTIFY_SIGNING: signingKey,
     KEYTURN_NOTIFY_MAIL: MAIL_PASSWORD,
+    AWS_ENDPOINT_URL_SNS: `http://127.0.0.1:${line.port}`,
     KEYTURN_LOG_LEVEL: 'debug',
   });
 });
@@ -228,6 +235,33 @@ test('a channel that is down for a while is told when it is back, and the others
   expect(ids).toHaveLength(3);
   expect(new Set(ids).size).toBe(1);
   expect(mail.received).toHaveLength(1);
+});
+
+test.each(['slack', 'pager'])(
+  'the channel %s that is down for a while is told once, when it is back',
+  async (channel) => {
+    let asked = 0;
+    http.answer(() => ((asked += 1) < 3 ? 503 : 200));
+    expect(await tell(bed, { channels: [channel] })).toEqual({ sent: [channel], notSent: [] });
+    expect(new Set(http.received.map(({ body }) => body)).size).toBe(1);
+    expect(http.received).toHaveLength(3);
+  },
+);
+
+test('a topic that cannot be reached for a while gets what it missed', async () => {
+  line.mode = 'hang-up';
+  try {
+    const told = await startTelling(bed, { channels: ['sns'], message: 'It came late.' });
+    await until('it was tried', async () => worker.output().includes('The channel sns did not take a notification'));
+    line.mode = 'pass';
+    expect(await told.result()).toEqual({ sent: ['sns'], notSent: [] });
+  } finally {
+    line.mode = 'pass';
+  }
+  await until('its queue has it', async () => {
+    const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queueUrl, WaitTimeSeconds: 1 }));
+    return Messages.some(({ Body = '' }) => Body.includes('It came late.'));
+  });
 });
 
 test('a channel that answers nothing is tried again after ten seconds', async () => {

@@ -129,7 +129,7 @@ describe('a rotation that is terminated after a step', () => {
     await inLanes(scenarios, 16, async (scenario) => {
       ended.set(scenario, await terminateAndRotate(scenario).catch((error: Error) => error));
     });
-  });
+  }, 300_000);
 
   async function terminateAndRotate({ kind, step }: Scenario): Promise<Ended> {
     const subject = await createSubject(bed, kind, `terminated/${kind}/${step}`.toLowerCase(), {
@@ -198,7 +198,8 @@ describe('the query status', () => {
     await bed.pauses.reached(point);
     const status = await statusOf(handle);
     const candidate = handle.firstExecutionRunId;
-    type NotYet = 'graceEndsAt' | 'graceEndsLatest' | 'phaseInPercent' | 'keys' | 'earlierRequests' | 'outcome';
+    type NotYet =
+      'graceEndsAt' | 'graceEndsLatest' | 'phaseInPercent' | 'keys' | 'earlierRequests' | 'emergency' | 'outcome';
     expect(status).toEqual({
       environment: bed.environment,
       secret: 'status',

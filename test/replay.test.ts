@@ -7,6 +7,7 @@ import { DeterminismViolationError } from '@temporalio/workflow';
 import { createActivities } from '../src/activities';
 import type { ActivityDependencies } from '../src/activities';
 import { builtWorkflowBundle } from '../src/runtime/workflow-bundles';
+import type { BundleKind } from '../src/runtime/workflow-bundles';
 import * as workflows from '../src/workflows';
 import { PROJECT_ROOT } from './lab/project';
 import { textOf } from './testbed/scan';
@@ -32,8 +33,13 @@ function recorded(text: string): Recorded {
   return { workflowId, history: temporal.api.history.v1.History.fromObject(history) };
 }
 
-async function replay({ history, workflowId }: Recorded): Promise<void> {
-  await Worker.runReplayHistory({ workflowBundle: builtWorkflowBundle('plain') }, history, workflowId);
+async function replay({ history, workflowId }: Recorded, kind: BundleKind = 'plain'): Promise<void> {
+  const keyturnTracing = { export: { fn: () => undefined } };
+  await Worker.runReplayHistory(
+    { workflowBundle: builtWorkflowBundle(kind), sinks: { keyturnTracing } },
+    history,
+    workflowId,
+  );
 }
 
 beforeAll(() => {
@@ -44,6 +50,10 @@ beforeAll(() => {
 
 test.each(NAMES)('%s: the workflows of today do what they did then', async (name) => {
   await replay(recorded(textOfFile(name)));
+});
+
+test.each(NAMES)('%s: so do they with tracing', async (name) => {
+  await replay(recorded(textOfFile(name)), 'plain-traced');
 });
 
 test.each(NAMES)('%s: the history holds nothing of the machine that it was recorded on', (name) => {

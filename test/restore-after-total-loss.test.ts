@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { DeleteSecretCommand, ListSecretsCommand } from '@aws-sdk/client-secrets-manager';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { BackupResult, RestoreResult } from '../src/rotation/backup';
@@ -40,6 +41,8 @@ beforeAll(async () => {
   await bed.rotate('rotated');
   backup = await backUp(bed);
   before = await values();
+  await bed.declare({ 'made-since': { type: 'app-secret' } });
+  await bed.rotate('made-since');
 
   // Passwords change after the backup, and then everything is lost.
   for (const name of ['lost/alternating-users', 'rotated', 'with-admin']) {
@@ -75,11 +78,13 @@ async function values(): Promise<Map<string, string>> {
 }
 
 async function loseEverything(): Promise<void> {
-  for (const name of await names()) {
-    await bed.secretsManager.send(
-      new DeleteSecretCommand({ SecretId: bed.secrets.idOf(name), ForceDeleteWithoutRecovery: true }),
-    );
-  }
+  for (const name of await names()) await lose(name);
+}
+
+async function lose(name: string): Promise<void> {
+  await bed.secretsManager.send(
+    new DeleteSecretCommand({ SecretId: bed.secrets.idOf(name), ForceDeleteWithoutRecovery: true }),
+  );
 }
 
 test('the backup names its object by environment and time, and says what it left out', () => {
@@ -92,7 +97,7 @@ test('the backup names its object by environment and time, and says what it left
 
 test('a dry run says what would be restored, and touches nothing', () => {
   expect(planned.outcome).toBe('dry-run');
-  const held = planned.secrets.filter(({ secret }) => secret !== 'unused');
+  const held = planned.secrets.filter(({ difference }) => difference !== 'not-in-backup');
   expect(held).toHaveLength(before.size);
   expect(held.map(({ outcome, difference }) => `${outcome} ${difference}`)).toEqual(
     held.map(() => 'would-be-restored missing'),
@@ -102,19 +107,29 @@ test('a dry run says what would be restored, and touches nothing', () => {
 test('every secret is there again, with the value that it had', async () => {
   expect(restored.from).toMatch(new RegExp(`^${backup.url}\\?versionId=.`));
   expect(planned.from).toBe(restored.from);
-  const held = restored.secrets.filter(({ secret }) => secret !== 'unused');
+  const held = restored.secrets.filter(({ difference }) => difference !== 'not-in-backup');
   expect(held.filter(({ outcome }) => outcome !== 'restored')).toEqual([]);
   expect(await values()).toEqual(before);
 });
 
-test('a secret that neither the backup nor Secrets Manager holds is named, and makes the restore incomplete', () => {
+const leftOut = { difference: 'not-in-backup', outcome: 'left-out' };
+
+test('a secret that was made after the backup and is lost is named, and makes the restore incomplete', () => {
   expect(restored.outcome).toBe('incomplete');
-  expect(restored.secrets.at(-1)).toEqual({
-    secret: 'unused',
-    difference: 'not-in-backup',
-    outcome: 'left-out',
+  expect(restored.secrets.find(({ secret }) => secret === 'made-since')).toEqual({
+    secret: 'made-since',
+    ...leftOut,
     message: 'the backup does not hold it; try an earlier one',
     lost: true,
+  });
+});
+
+test('a declared secret that was never created is named as such', () => {
+  expect(restored.secrets.find(({ secret }) => secret === 'unused')).toEqual({
+    secret: 'unused',
+    ...leftOut,
+    message: 'not in the backup, and never created as far as the audit log knows: there is nothing to restore',
+    neverCreated: true,
   });
 });
 
@@ -145,6 +160,27 @@ test('a second restore finds those that did not change since to be the same, and
   const outcomes = new Map(secrets.map(({ secret, outcome }) => [secret, outcome]));
   expect(outcomes.get('lost/app-secret')).toBe('same');
   expect(outcomes.get('with-admin')).toBe('same');
+});
+
+test('a restore is complete although a declared secret was never created', async () => {
+  await bed.rotate('made-since');
+  const { outcome, secrets } = await restore(bed);
+  expect(outcome).toBe('restored');
+  expect(secrets.filter(({ difference }) => difference === 'not-in-backup')).toMatchObject([
+    { secret: 'unused', outcome: 'left-out', neverCreated: true },
+    { secret: 'made-since', outcome: 'left-out' },
+  ]);
+});
+
+test('a secret that existed when the backup was taken, and could not be backed up, is lost when it is gone', async () => {
+  await bed.declare({ binary: { type: 'app-secret' } });
+  await bed.secrets.create('binary', '', { SecretBinary: randomBytes(16) });
+  const { url, leftOut: unreadable } = await backUp(bed);
+  expect(unreadable).toContainEqual({ secret: 'binary', why: 'is binary or empty', expected: true });
+  await lose('binary');
+  const { outcome, secrets } = await restore(bed, { from: url, dryRun: true });
+  expect(outcome).toBe('dry-run');
+  expect(secrets.find(({ secret }) => secret === 'binary')).toMatchObject({ ...leftOut, lost: true });
 });
 
 test('a restore whose delivery failed is completed by another one', async () => {

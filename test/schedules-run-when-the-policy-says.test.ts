@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { loadCatalog } from '../src/catalog';
 import { inLanes } from '../src/rotation/in-lanes';
+import { environmentOf } from '../src/rotation/schedule-ids';
 import type { WantedSchedule } from '../src/client/schedules/wanted';
 import { wantedSchedules } from '../src/client/schedules/wanted';
 
@@ -36,6 +37,12 @@ async function wantedBy(
   const lines = Object.entries(secrets).map(([name, secret]) => `${name}: {${secret}}`);
   await writeFile(file, `environments: { ${environment}: { ${policy} secrets: {${lines.join(', ')}} } }`);
   return wantedSchedules(await loadCatalog(file), 'nobody-polls-here');
+}
+
+async function reviewOf(environment: string, policy: string): Promise<WantedSchedule> {
+  const found = (await wantedBy(environment, policy, {})).find(({ scheduleId }) => scheduleId.includes('/review/'));
+  if (!found) throw new Error('there is no review');
+  return found;
 }
 
 /** The next ten times at which Temporal itself says that it would start the schedule, from a day on. */
@@ -132,7 +139,92 @@ describe("Temporal's own description says that", () => {
     ]);
     const [, other] = await wantedBy('dev', 'schedules: {ageCheck: {hour: 23, minute: 15}},', {});
     expect(other?.spec.calendars?.[0]).toMatchObject({ hour: [{ start: 23 }], minute: [{ start: 15 }] });
-    expect(await wantedBy('dev', 'schedules: {ageCheck: never, weeklyRun: never},', {})).toEqual([]);
+    expect(await wantedBy('dev', 'review: off, schedules: {ageCheck: never, weeklyRun: never},', {})).toEqual([]);
+  });
+
+  test('a year of reviews is on the first Monday of each quarter in dev and of each month elsewhere, at the hour of the weekly run', async () => {
+    const quarterly = await reviewOf('dev', '');
+    expect(quarterly).toMatchObject({
+      scheduleId: 'keyturn/review/dev',
+      action: { workflowType: 'reviewEnvironment', args: [{ environment: 'dev', covers: 'inherited' }] },
+    });
+    expect(iso(await timesOf(quarterly, '2027-01-01T00:00:00Z')).slice(0, 5)).toEqual([
+      '2027-01-04T02:00:00Z',
+      '2027-04-05T02:00:00Z',
+      '2027-07-05T02:00:00Z',
+      '2027-10-04T02:00:00Z',
+      '2028-01-03T02:00:00Z',
+    ]);
+    for (const environment of ['staging', 'production', 'qa']) {
+      const monthly = await reviewOf(environment, '');
+      const times = [
+        ...(await timesOf(monthly, '2027-01-01T00:00:00Z')),
+        ...(await timesOf(monthly, '2027-10-05T00:00:00Z')),
+      ].slice(0, 12);
+      expect(iso(times)).toEqual(
+        [
+          '01-04',
+          '02-01',
+          '03-01',
+          '04-05',
+          '05-03',
+          '06-07',
+          '07-05',
+          '08-02',
+          '09-06',
+          '10-04',
+          '11-01',
+          '12-06',
+        ].map((day) => `2027-${day}T02:00:00Z`),
+      );
+    }
+  });
+
+  test('a review keeps to the clock of its time zone, and comes as often as the catalog says, or never', async () => {
+    const monthly = await reviewOf(
+      'production',
+      'schedules: {timeZone: Europe/Berlin, weeklyRun: {dayOfWeek: sunday, hour: 4, minute: 30}},',
+    );
+    // Summer time begins on 28 March 2027 and ends on 31 October.
+    expect(iso(await timesOf(monthly, '2027-03-01T00:00:00Z')).slice(0, 2)).toEqual([
+      '2027-03-01T03:30:00Z',
+      '2027-04-05T02:30:00Z',
+    ]);
+    expect(iso(await timesOf(monthly, '2027-10-02T00:00:00Z')).slice(0, 2)).toEqual([
+      '2027-10-04T02:30:00Z',
+      '2027-11-01T03:30:00Z',
+    ]);
+    const weekly = await reviewOf('dev', 'review: weekly, schedules: {weeklyRun: never},');
+    expect(iso(await timesOf(weekly, '2028-02-22T00:00:00Z')).slice(0, 2)).toEqual([
+      '2028-02-28T02:00:00Z',
+      '2028-03-06T02:00:00Z',
+    ]);
+    const yearly = await reviewOf('dev', 'review: yearly,');
+    expect(iso(await timesOf(yearly, '2027-01-05T00:00:00Z')).slice(0, 2)).toEqual([
+      '2028-01-03T02:00:00Z',
+      '2029-01-01T02:00:00Z',
+    ]);
+    expect((await wantedBy('dev', 'review: off,', {})).map(({ scheduleId }) => scheduleId)).toEqual([
+      'keyturn/environment/dev',
+      'keyturn/ages/dev',
+    ]);
+  });
+
+  test('secrets with another interval than their environment have a review of their own', async () => {
+    const secrets = {
+      a: 'type: app-secret, review: weekly',
+      b: 'type: app-secret, review: weekly, schedule: by-hand',
+      c: 'type: app-secret, review: off',
+      d: 'type: app-secret, review: monthly',
+    };
+    const ids = (await wantedBy('production', '', secrets)).map(({ scheduleId }) => scheduleId);
+    expect(ids.filter((id) => id.startsWith('keyturn/review/'))).toEqual([
+      'keyturn/review/production',
+      'keyturn/review/production/weekly',
+    ]);
+    expect(ids.map(environmentOf)).toEqual(ids.map(() => 'production'));
+    const own = (await wantedBy('production', 'review: off,', secrets)).slice(-2).map(({ scheduleId }) => scheduleId);
+    expect(own).toEqual(['keyturn/review/production/weekly', 'keyturn/review/production/monthly']);
   });
 
   test('the 31st is left out of months that have none', async () => {
@@ -157,6 +249,7 @@ describe("Temporal's own description says that", () => {
       `keyturn/rotation/${environment}/app`,
       `keyturn/rotation/${environment}/db`,
       `keyturn/ages/${environment}`,
+      `keyturn/review/${environment}`,
     ]);
     for (const schedule of wanted.slice(1, 3)) {
       const times = await timesOf(schedule, '2027-01-01T00:00:00Z');
@@ -172,7 +265,7 @@ describe('a thousand secrets', () => {
 
   test('of one interval are spread over its days, the same ones each time', async () => {
     const secrets = Object.fromEntries(names.map((name) => [name, 'type: app-secret']));
-    const [, ...wanted] = await wantedBy('production', 'schedules: {ageCheck: never},', secrets);
+    const [, ...wanted] = await wantedBy('production', 'review: off, schedules: {ageCheck: never},', secrets);
     const offsets = wanted.map(({ spec }) => Number(spec.intervals?.[0]?.offset));
     const perDay = new Map<number, number>();
     for (const offset of offsets)
@@ -180,14 +273,14 @@ describe('a thousand secrets', () => {
     expect(perDay.size).toBeGreaterThan(85);
     // 11 a day on average.
     expect(Math.max(...perDay.values())).toBeLessThan(30);
-    const [, ...again] = await wantedBy('production', 'schedules: {ageCheck: never},', secrets);
+    const [, ...again] = await wantedBy('production', 'review: off, schedules: {ageCheck: never},', secrets);
     expect(again.map(({ spec }) => Number(spec.intervals?.[0]?.offset))).toEqual(offsets);
   });
 
   test('of one minute of the calendar start spread over the jitter', async () => {
     const [, ...wanted] = await wantedBy(
       'production',
-      'schedules: {ageCheck: never},',
+      'review: off, schedules: {ageCheck: never},',
       Object.fromEntries(names.map((name) => [name, 'type: app-secret, schedule: {cron: "0 2 * * 1"}'])),
     );
     const first: (Date | undefined)[] = [];

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { otherLogin } from '../src/activities/secrets-manager/activities';
+import { otherLogin } from '../src/activities/secrets-manager/candidate';
 import { parseDatabaseSecret } from '../src/activities/secrets-manager/database-secret';
 import { parseJsonSecret } from '../src/activities/secrets-manager/json-secret';
 import { Cause } from '../src/rotation/errors';

@@ -47,6 +47,9 @@ CREATE TABLE IF NOT EXISTS keyturn_audit.record (
   entry json NOT NULL CHECK (octet_length(entry::text) <= 131072)
 );
 CREATE INDEX IF NOT EXISTS record_by_secret ON keyturn_audit.record ((entry ->> 'secretId'), seq);
+-- Reviews look at these alone. Where the log is long, making it takes a while, and nothing is appended meanwhile.
+CREATE INDEX IF NOT EXISTS record_of_outcome ON keyturn_audit.record (seq, at)
+  WHERE entry ->> 'what' = 'recordOutcome';
 
 -- The end of the chain: without it, cutting off the newest records would leave a chain that looks whole.
 CREATE TABLE IF NOT EXISTS keyturn_audit.head (
@@ -101,6 +104,69 @@ BEGIN
 END
 $$;
 
+-- Where the last review of these secrets of an environment ended. Workers may not read the log; this and what follows is all
+-- that they learn of it.
+CREATE OR REPLACE FUNCTION keyturn_audit.last_review(environment text, covers text)
+RETURNS TABLE (until_seq bigint, until timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT (r.entry -> 'input' ->> 'untilSeq')::bigint, (r.entry -> 'input' ->> 'until')::timestamptz
+  FROM keyturn_audit.record r
+  WHERE r.entry ->> 'secretId' = last_review.environment || '/*'
+    AND r.entry ->> 'what' = 'recordReview' AND r.entry ->> 'outcome' = 'succeeded'
+    AND r.entry -> 'input' ->> 'covers' = last_review.covers
+  ORDER BY r.seq DESC LIMIT 1
+$$;
+
+-- How rotations of these secrets ended, after a record of the log, or since a time where that is NULL or not in the log: how many
+-- brought a new version, how many failed, and the secrets with the most failures, at_most so many.
+CREATE OR REPLACE FUNCTION keyturn_audit.failures(secret_ids text[], after_seq bigint, since timestamptz, at_most integer)
+RETURNS TABLE (until_seq bigint, until timestamptz, rotated bigint, failures bigint, failing bigint, secrets json)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH bounds AS (
+    SELECT h.seq AS until_seq, statement_timestamp() AS until,
+      CASE WHEN failures.after_seq <= h.seq THEN failures.after_seq END AS after_seq
+    FROM keyturn_audit.head h
+  ),
+  -- One whose answer was lost is recorded twice.
+  ended AS (
+    SELECT DISTINCT ON (r.entry -> 'workflow' ->> 'runId')
+      r.seq, r.at, r.entry ->> 'secretId' AS secret_id, r.entry -> 'input' AS input
+    FROM keyturn_audit.record r
+    WHERE r.entry ->> 'what' = 'recordOutcome' AND r.entry ->> 'outcome' = 'succeeded'
+      AND r.seq > (SELECT coalesce(b.after_seq, 0) FROM bounds b)
+      AND r.seq <= (SELECT b.until_seq FROM bounds b)
+      AND ((SELECT b.after_seq FROM bounds b) IS NOT NULL OR r.at >= failures.since)
+      AND r.entry ->> 'secretId' = ANY (failures.secret_ids)
+    ORDER BY r.entry -> 'workflow' ->> 'runId', r.seq DESC
+  ),
+  failed AS (
+    SELECT e.*, e.input ->> 'outcome' AS outcome FROM ended e
+    WHERE e.input ->> 'outcome' IN ('refused', 'rolled-back', 'rollback-incomplete', 'retirement-incomplete')
+  ),
+  by_secret AS (
+    SELECT f.secret_id AS "secretId", count(*) AS failures,
+      count(*) FILTER (WHERE f.outcome = 'refused') AS refused,
+      count(*) FILTER (WHERE f.outcome = 'rolled-back') AS "rolledBack",
+      count(*) FILTER (WHERE f.outcome = 'rollback-incomplete') AS "rollbackIncomplete",
+      count(*) FILTER (WHERE f.outcome = 'retirement-incomplete') AS "retirementIncomplete",
+      (array_agg(json_build_object(
+        'at', to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'outcome', f.outcome,
+        'step', f.input ->> 'failedStep', 'cause', f.input ->> 'cause') ORDER BY f.seq DESC))[1] AS last
+    FROM failed f GROUP BY f.secret_id
+  )
+  SELECT b.until_seq, b.until,
+    (SELECT count(*) FROM ended e WHERE e.input ->> 'outcome' = 'rotated'),
+    (SELECT count(*) FROM failed),
+    (SELECT count(*) FROM by_secret),
+    (SELECT coalesce(json_agg(w), '[]') FROM (
+      SELECT * FROM by_secret s ORDER BY s.failures DESC, s."secretId" LIMIT failures.at_most) w)
+  FROM bounds b
+$$;
+
 CREATE OR REPLACE FUNCTION keyturn_audit.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -128,6 +194,8 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn_audit FROM PUBLIC, keyturn_audit_w
 
 GRANT USAGE ON SCHEMA keyturn_audit TO keyturn_audit_writer, keyturn_audit_reader;
 GRANT EXECUTE ON FUNCTION keyturn_audit.append(json[]) TO keyturn_audit_writer;
+GRANT EXECUTE ON FUNCTION keyturn_audit.last_review(text, text),
+  keyturn_audit.failures(text[], bigint, timestamptz, integer) TO keyturn_audit_writer, keyturn_audit_reader;
 GRANT SELECT ON keyturn_audit.record, keyturn_audit.head TO keyturn_audit_reader;
 
 COMMIT;

@@ -1,8 +1,10 @@
-import type { WorkflowClient } from '@temporalio/client';
+import type { ScheduleClient, WorkflowClient } from '@temporalio/client';
 import { createAgesActivities } from './ages/activities';
 import { createApiKeyActivities } from './api-keys/activities';
 import type { ApiKeyProviders } from './api-keys/providers';
 import { createAuditActivities } from './audit/activities';
+import type { AuditLog } from './audit/audit-log';
+import type { ReviewLog } from './audit/review-log';
 import { createBackupActivities } from './backup/activities';
 import { createBackups } from './backup/backups';
 import type { BackupBucket } from './backup/bucket';
@@ -13,6 +15,7 @@ import type { CatalogSource } from './catalog';
 import { createDeliveryActivities } from './delivery/activities';
 import type { EcsServices } from './delivery/ecs';
 import type { KubernetesClusters } from './delivery/kubernetes/clusters';
+import { createEmergencyActivities } from './emergency';
 import { createEventActivities } from './events/activities';
 import type { EventCatalog } from './events/activities';
 import type { KmsKeyUses } from './events/kms-key-uses';
@@ -26,15 +29,19 @@ import { createOutcomeActivities } from './outcome';
 import { createPostgresActivities } from './postgres/activities';
 import { createCredentials } from './postgres/credentials';
 import type { PostgresServers } from './postgres/server';
+import { createReviewActivities } from './review/activities';
+import type { ReviewCatalog } from './review/catalog';
 import { createRotationActivities } from './rotations';
 import { createSecretsManagerActivities } from './secrets-manager/activities';
 import type { SecretAges } from './secrets-manager/ages';
 import type { SecretStore } from './secrets-manager/store';
 import { createUsageActivities } from './usage/activities';
+import { createUsageMetricActivities } from './usage/metric-activities';
+import type { UsageMetrics } from './usage/metric-sums';
 
 /** The outside systems. Tests hand in other endpoints here. */
 export interface ActivityDependencies {
-  catalog: CatalogSource & { load(): Promise<FleetCatalog & EventCatalog> };
+  catalog: CatalogSource & { load(): Promise<FleetCatalog & EventCatalog & ReviewCatalog> };
   secrets: SecretStore;
   ages: SecretAges;
   postgres: PostgresServers;
@@ -46,31 +53,38 @@ export interface ActivityDependencies {
   keyUses: KmsKeyUses;
   notifiers: Omit<NotifierParts, 'secrets'>;
   metrics: MetricSink;
-  rotations: Pick<WorkflowClient, 'getHandle'>;
+  usageMetrics: UsageMetrics;
+  rotations: Pick<WorkflowClient, 'getHandle' | 'signalWithStart'>;
+  schedules: Pick<ScheduleClient, 'list'>;
+  audit: Pick<AuditLog, 'list'>;
+  reviewLog: ReviewLog;
 }
 
 export function createActivities(dependencies: ActivityDependencies) {
   const { catalog, secrets, ages, postgres, apiKeys, kubernetes, ecs, notifiers, metrics, rotations } = dependencies;
-  const { backupBucket: bucket, backupEnvelope, keyUses } = dependencies;
+  const { backupBucket: bucket, backupEnvelope, keyUses, usageMetrics, schedules, audit, reviewLog } = dependencies;
   const credentials = createCredentials(secrets);
   const backups = createBackups(secrets, bucket, backupEnvelope);
   return {
     ...createAgesActivities({ catalog, ages, metrics }),
     ...createApiKeyActivities(secrets, apiKeys),
     ...createAuditActivities(),
-    ...createBackupActivities({ catalog, secrets, backups, bucket, postgres, credentials }),
+    ...createBackupActivities({ catalog, secrets, backups, bucket, postgres, credentials, audit }),
     ...createCatalogActivities(catalog),
     ...createDeliveryActivities({ secrets, kubernetes, ecs }),
+    ...createEmergencyActivities(rotations),
     ...createEventActivities({ catalog, keyUses, rotations }),
     ...createFleetRotationActivities(rotations),
     ...createNotifyActivities(catalog, { ...notifiers, secrets }),
     ...createOutcomeActivities(metrics),
     ...createPostgresActivities(postgres, credentials),
     ...createRestoringActivities({ backups, postgres, credentials, apiKeys }),
+    ...createReviewActivities({ catalog, reviewLog, schedules }),
     ...createRotationActivities(rotations),
     ...createSecretsManagerActivities(secrets),
     ...createSurveyActivities({ catalog, secrets, ages }),
     ...createUsageActivities({ catalog, secrets, workflows: rotations }),
+    ...createUsageMetricActivities({ catalog, ages, usageMetrics, workflows: rotations }),
   };
 }
 

@@ -64,9 +64,15 @@ export function shortestGapMs({ minutes, hours }: Calendar): number {
   return Math.min(...times.map((time, index) => (times[index + 1] ?? first + MINUTES_OF_DAY) - time)) * MINUTE_MS;
 }
 
-/** The calendar as a cron expression of five fields, which is short and has one meaning: `0 2 * * MON`. */
+/**
+ * The calendar as a cron expression of five fields, which is short and has one meaning: `0 2 * * MON`. The first Monday of each
+ * month is `0 2 * * MON#1`, for cron would take a day of the month beside a day of the week for either of them.
+ */
 export function cronTextOf(calendar: Calendar): string {
   const day = (number: number) => DAYS_OF_WEEK[number]?.slice(0, 3).toUpperCase() ?? String(number);
+  if (calendar.daysOfWeek.length === 1 && calendar.daysOfMonth.join() === '1,2,3,4,5,6,7') {
+    return `${cronTextOf({ ...calendar, daysOfMonth: everyOf('daysOfMonth') })}#1`;
+  }
   return [
     fieldText('minutes', calendar),
     fieldText('hours', calendar),

@@ -2,7 +2,9 @@ import type { EventSettings } from '../rotation/events';
 import { secretIdOf, type SecretType } from '../rotation/names';
 import type { NotificationSettings } from '../rotation/notifications';
 import type { RotationPlan } from '../rotation/plan';
+import type { Review } from '../rotation/review';
 import type { FleetPolicy } from '../rotation/fleet';
+import type { UsageMetric } from '../rotation/usage-metric';
 import { administratorPlan, administrators, environmentBackupOf, type EnvironmentBackup } from './backups';
 import { environmentPolicy, secretPolicy, type EnvironmentPolicy } from './defaults';
 import { readDocument } from './document';
@@ -13,8 +15,9 @@ import { planOf } from './plans';
 import { CatalogError, quoted, type CatalogProblem } from './problems';
 import { brokenRules } from './rules';
 import { secretSchedule, type SecretSchedule } from './schedules';
-import { catalogSchema, type CatalogData, type EnvironmentData, type ReviewInterval, type SecretData } from './schema';
+import { catalogSchema, type CatalogData, type EnvironmentData, type SecretData } from './schema';
 import { didYouMean } from './similar-names';
+import { usageMetricOf } from './usage-metric';
 
 /** A declared secret, as lists show it. */
 export interface CatalogSecret {
@@ -27,11 +30,13 @@ export interface CatalogSecret {
   description?: string;
   /** How old it may become before it is to be rotated, in milliseconds. */
   maxAgeMs: number;
-  review: ReviewInterval;
+  review: Review;
   /** When it is rotated by itself; absent when by hand. */
   schedule?: SecretSchedule;
-  /** After how many reported uses it is rotated; absent when uses do not matter. */
+  /** After how many uses it is rotated; absent when uses do not matter. */
   rotateAfterUses?: number;
+  /** What counts its uses, beside reports. */
+  usesMetric?: UsageMetric;
 }
 
 /** What a catalog file declares, with all defaults filled in. It does not change when the file does. */
@@ -138,6 +143,7 @@ class ParsedCatalog implements Catalog {
           review,
           ...(schedule && { schedule }),
           ...(written.rotateAfterUses !== undefined && { rotateAfterUses: written.rotateAfterUses }),
+          ...(written.usesMetric !== undefined && { usesMetric: usageMetricOf(written.usesMetric) }),
         };
       });
     });

@@ -1,7 +1,8 @@
 import type { SecretType } from '../rotation/names';
+import type { Review } from '../rotation/review';
 import { apiKeyPeriods, inheritedApiKeyMaxAgeMs } from './api-key-defaults';
 import { environmentSchedules, type EnvironmentSchedules } from './schedules';
-import type { EnvironmentData, ReviewInterval, SecretData } from './schema';
+import type { EnvironmentData, SecretData } from './schema';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -20,7 +21,7 @@ const JWT_MAX_AGE_MS = 180 * DAY_MS;
 
 interface EnvironmentDefaults {
   maxAgeMs?: number;
-  review: ReviewInterval;
+  review: Review;
 }
 
 const ENVIRONMENT_DEFAULTS: ReadonlyMap<string, EnvironmentDefaults> = new Map([
@@ -38,7 +39,7 @@ export interface EnvironmentPolicy {
   maxAgeMs?: number;
   /** How often its secrets are rotated by themselves, in milliseconds; absent where the types' defaults apply alone. */
   rotateEveryMs?: number;
-  review: ReviewInterval;
+  review: Review;
   schedules: EnvironmentSchedules;
   /** For databases with alternating-users, in milliseconds; until the next rotation when absent. */
   gracePeriodMs?: number;

@@ -5,4 +5,4 @@ export { createCatalogSource, loadCatalog, type CatalogSource } from './load';
 export { CatalogError, type CatalogProblem } from './problems';
 export { cronTextOf, type Calendar } from './calendar';
 export type { EnvironmentSchedules, ScheduleTimes, SecretSchedule } from './schedules';
-export type { ReviewInterval } from './schema';
+export { reviewCalendar } from './reviews';

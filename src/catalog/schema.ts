@@ -52,7 +52,6 @@ export type { ApiKeyData } from './schema/api-key';
 export type { DeliveryData, DependentData } from './schema/dependents';
 export type { HttpProviderData } from './schema/http-provider';
 export type { KubernetesData, ServicesData } from './schema/kubernetes';
-export type { ReviewInterval } from './schema/policy';
 
 /** What a mapping is and which keys it may have, by its path in the catalog. */
 export function knownKeysAt(path: readonly PropertyKey[], mapping: unknown): KnownKeys {

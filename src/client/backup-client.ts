@@ -5,11 +5,11 @@ import { backupWorkflowId, restoreWorkflowId } from '../rotation/backup';
 import type { BackupInput, BackupProgress, BackupResult, RestoreInput, RestoreResult } from '../rotation/backup';
 import { Cause } from '../rotation/errors';
 import type { RefusedDetails } from '../rotation/errors';
+import { queryInTime } from './asking';
 import { OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
 
 const POLL_MS = 500;
-const QUERY_TIMEOUT_MS = 5_000;
 
 /** What the operator's own input, or the catalog, brought about. */
 const USAGE_CAUSES: readonly string[] = [
@@ -90,8 +90,7 @@ export class BackupClient {
     const handle = this.client.workflow.getHandle(workflowId);
     while (!stop.aborted) {
       try {
-        const deadline = Date.now() + QUERY_TIMEOUT_MS;
-        const progress = await this.client.withDeadline(deadline, () => handle.query<BackupProgress>('progress'));
+        const progress = await queryInTime<BackupProgress>(this.client, handle, 'progress');
         if (!stop.aborted) onProgress(progress);
       } catch {
         // No worker answers; the workflow waits for one, and so does who asked for it.

@@ -12,6 +12,7 @@ import { registerPhaseIn } from './commands/phase-in';
 import { registerPlan } from './commands/plan';
 import type { Run } from './commands/registration';
 import { registerRestore } from './commands/restore';
+import { registerReview } from './commands/review';
 import { registerRollback } from './commands/rollback';
 import { registerRotate } from './commands/rotate';
 import { registerStatus } from './commands/status';
@@ -41,6 +42,7 @@ const COMMANDS = [
   registerPlan,
   registerApply,
   registerAges,
+  registerReview,
   registerUsage,
   registerBackup,
   registerRestore,

@@ -5,13 +5,14 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import type { FleetInput, FleetReport, FleetStatus } from '../rotation/fleet';
 import { FLEET_WORKFLOW, fleetWorkflowId, SEARCH_ATTRIBUTES } from '../rotation/names';
+import { PRIORITY } from '../rotation/priority';
 import type { AbortRequest, RequestAccepted } from '../rotation/types';
+import { isRequestUnanswered, queryInTime, requestInTime } from './asking';
 import { noWorker, OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
 import { FleetDetached, FleetNotRunning, FleetRefused, FleetRunsAlready } from './fleet-errors';
@@ -21,10 +22,6 @@ import { rotationFailed } from './rotation-outcome';
 import { isUnanswered } from './temporal-failures';
 
 const POLL_MS = 500;
-const QUERY_TIMEOUT_MS = 5_000;
-const UPDATE_TIMEOUT_MS = 10_000;
-/** Before everything else; see the priorities of the rotations themselves. */
-const EMERGENCY_PRIORITY = { priorityKey: 1 };
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 
@@ -61,7 +58,7 @@ export class FleetClient {
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         staticSummary: `${input.dryRun ? 'Plan the rotation of' : 'Rotate'} the environment ${environment}`,
         ...(requestedBy && { staticDetails: `Started by ${requestedBy}${reason ? ` (${reason})` : ''}` }),
-        ...(input.emergency && { priority: EMERGENCY_PRIORITY }),
+        ...(input.emergency && { priority: PRIORITY.emergency }),
         typedSearchAttributes: new TypedSearchAttributes([
           { key: keyword(SEARCH_ATTRIBUTES.environment), value: environment },
           { key: keyword(SEARCH_ATTRIBUTES.phase), value: 'planning' },
@@ -80,7 +77,7 @@ export class FleetClient {
   /** How the environment's fleet stands. */
   async status(environment: string): Promise<FleetStatus> {
     const handle = this.client.workflow.getHandle(fleetWorkflowId(environment));
-    return this.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<FleetStatus>('status'));
+    return queryInTime<FleetStatus>(this.client, handle, 'status');
   }
 
   /**
@@ -131,15 +128,13 @@ export class FleetClient {
   async abort(environment: string, request: AbortRequest): Promise<RequestAccepted> {
     const handle = this.client.workflow.getHandle(fleetWorkflowId(environment));
     try {
-      return await this.client.withDeadline(Date.now() + UPDATE_TIMEOUT_MS, () =>
-        handle.executeUpdate<RequestAccepted, [AbortRequest]>('abort', { args: [request] }),
-      );
+      return await requestInTime(this.client, handle, 'abort', request);
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
         const { type, message } = error.cause;
         throw new OperatorError(type ?? 'Refused', `${environment} was not stopped: ${message}`, ExitCode.Refused);
       }
-      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) {
+      if (isRequestUnanswered(error)) {
         throw new OperatorError(
           'RequestUnanswered',
           `The request to stop rotating ${environment} is not answered: ${noWorker(this.taskQueue)} It may still take effect when one polls.`,

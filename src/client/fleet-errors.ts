@@ -1,6 +1,5 @@
 import { Cause } from '../rotation/errors';
 import type { FleetReport, FleetStatus } from '../rotation/fleet';
-import { fleetWorkflowId } from '../rotation/names';
 import { OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
 
@@ -15,7 +14,7 @@ export class FleetRunsAlready extends OperatorError {
       [
         what,
         'That is not what you asked for, and nothing was started.',
-        `Follow it: temporal workflow show --follow --workflow-id ${fleetWorkflowId(environment)}`,
+        `Follow it: keyturn status ${environment} --follow`,
         `Stop it:   keyturn abort ${environment} --all --reason '...'`,
       ].join('\n'),
       ExitCode.Refused,
@@ -31,7 +30,7 @@ export class FleetDetached extends OperatorError {
       'Detached',
       [
         `Stopped waiting. ${environment} goes on being rotated.`,
-        'Follow it: the same command once more',
+        `Follow it: keyturn status ${environment} --follow`,
         `Stop it:   keyturn abort ${environment} --all --reason '...'`,
       ].join('\n'),
       ExitCode.Detached,
@@ -88,7 +87,16 @@ export function scopeText({ types, due, dryRun, emergency }: FleetStatus): strin
 }
 
 /** `120 of 200 done, 3 failed, 10 running`. */
-export function progressText({ total, succeeded, failed, skipped, notStarted, running, phase }: FleetStatus): string {
+export function progressText({
+  total,
+  succeeded,
+  failed,
+  skipped,
+  notStarted,
+  running,
+  inTheWay,
+  phase,
+}: FleetStatus): string {
   if (phase === 'planning') return 'looking at its secrets';
   const settled = succeeded + failed + skipped + notStarted;
   return [
@@ -97,5 +105,6 @@ export function progressText({ total, succeeded, failed, skipped, notStarted, ru
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
     ...(notStarted > 0 ? [`${notStarted} not started`] : []),
     ...(running.length > 0 ? [`${running.length} running`] : []),
+    ...(inTheWay === undefined ? [] : [`${inTheWay} waiting for what ran before`]),
   ].join(', ');
 }

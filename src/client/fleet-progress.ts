@@ -56,12 +56,15 @@ function bar(shell: Shell): FleetProgressView {
   return {
     update(status) {
       for (const line of newFailures(failures, status)) region.above(line);
-      const { environment, running, total, waiting } = status;
-      const settled = total - waiting - running.length;
+      const { environment, running, total, waiting, inTheWay = 0, waitsFor = [] } = status;
+      const settled = total - waiting - running.length - inTheWay;
       const filled = total === 0 ? 0 : Math.round((settled / total) * BAR_WIDTH);
       region.draw([
         `${environment} [${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}] ${progressText(status)}`,
         ...running.slice(0, MOST_RUNNING_SHOWN).map(({ secret }) => `  ▸ ${secretIdOf(environment, secret)}`),
+        ...waitsFor
+          .slice(0, MOST_RUNNING_SHOWN)
+          .map(({ secret, what }) => `  ◦ ${secretIdOf(environment, secret)} waits for its end: ${what}`),
         'Ctrl-C stops waiting; it goes on.',
       ]);
     },

@@ -3,6 +3,7 @@ import type { FleetEntry, FleetInput, FleetReport } from '../rotation/fleet';
 import { secretIdOf } from '../rotation/names';
 import { noWorker } from './errors';
 import { progressText, reportProblem, scopeText } from './fleet-errors';
+import type { FleetRun } from './fleet-client';
 import { createFleetProgress } from './fleet-progress';
 import { untilInterrupted } from './interrupt';
 import type { KeyturnClient } from './keyturn-client';
@@ -29,17 +30,22 @@ export async function rotateEnvironment(
   if (detach) {
     const text = [
       joined ? `${workflowId} (run ${runId}) goes on.` : `Started ${workflowId} (run ${runId}).`,
-      'Follow it: the same command without --detach',
+      `Follow it: keyturn status ${environment} --follow`,
       `Stop it:   keyturn abort ${environment} --all --reason '...'`,
     ].join('\n');
     return { result: { environment, workflowId, runId, joined: joined !== undefined }, text };
   }
+  return followFleet(shell, keyturn, run);
+}
+
+/** Shows an environment's rotation until its report, or until the operator stops waiting. */
+export async function followFleet(shell: Shell, { fleets, taskQueue }: KeyturnClient, run: FleetRun): Promise<Answer> {
   const progress = createFleetProgress(shell);
   try {
     const report = await untilInterrupted((signal) =>
       fleets.follow(run, shell.json ? undefined : (status) => progress.update(status), {
         signal,
-        onUnanswered: () => progress.unanswered(noWorker(keyturn.taskQueue)),
+        onUnanswered: () => progress.unanswered(noWorker(taskQueue)),
       }),
     );
     return { result: report, text: reportText(report), problem: reportProblem(report) };
@@ -62,8 +68,8 @@ function reportText(report: FleetReport): string {
   ].join('\n');
 }
 
-function entryText(environment: string, { secret, outcome, graceEndsAt, cause, reason }: FleetEntry): string {
-  const why = cause?.message ?? reason;
+function entryText(environment: string, { secret, outcome, graceEndsAt, cause, reason, after }: FleetEntry): string {
+  const why = cause?.message ?? reason ?? (after === undefined ? undefined : `after ${after} had ended`);
   const until = graceEndsAt === undefined ? '' : ` until ${graceEndsAt}`;
   return `${secretIdOf(environment, secret)}: ${outcome}${until}${why === undefined ? '' : `: ${why}`}`;
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
+import { rotationWorkflowId } from '../rotation/names';
 import type { RotationResult, RotationStatus } from '../rotation/types';
+import { queryInTime } from './asking';
 import { OperatorError, whatNext } from './errors';
 import { ExitCode } from './exit-codes';
 import type { RotationRun } from './keyturn-client';
@@ -11,7 +13,6 @@ import { isUnanswered } from './temporal-failures';
 const POLL_MS = 250;
 /** Nothing moves in a grace period but the clock. */
 const POLL_IN_GRACE_PERIOD_MS = 5_000;
-const QUERY_TIMEOUT_MS = 5_000;
 const LAST_QUERY_TIMEOUT_MS = 2_000;
 
 export interface FollowOptions {
@@ -44,8 +45,10 @@ export async function followRotation(
   const ended = new AbortController();
   const stop = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
 
-  const query = (timeoutMs: number) =>
-    client.withDeadline(Date.now() + timeoutMs, () => handle.query<RotationStatus>('status'));
+  // Behind another one, first that one is shown, and then the rotation itself.
+  const { behind, environment, secret } = run;
+  const shown = behind ? client.workflow.getHandle(rotationWorkflowId(environment, secret)) : handle;
+  const query = (timeoutMs?: number) => queryInTime<RotationStatus>(client, shown, 'status', timeoutMs);
 
   let lastSeen: RotationStatus | undefined;
 
@@ -53,7 +56,7 @@ export async function followRotation(
     while (!stop.aborted) {
       let pause = POLL_MS;
       try {
-        const status = await unlessStopped(query(QUERY_TIMEOUT_MS), stop);
+        const status = await unlessStopped(query(), stop);
         if (status.phase === 'grace-period') pause = POLL_IN_GRACE_PERIOD_MS;
         lastSeen = status;
         report(status);

@@ -4,12 +4,11 @@ import {
   WorkflowFailedError,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
+import { emergencyWorkflowId } from '../rotation/emergency';
 import { RequestRefusal } from '../rotation/errors';
-import { ROTATION_WORKFLOWS, rotationWorkflowId, SEARCH_ATTRIBUTES, secretIdOf, TASK_QUEUE } from '../rotation/names';
+import { ROTATION_WORKFLOWS, rotationWorkflowId, secretIdOf, TASK_QUEUE } from '../rotation/names';
 import type { SecretType } from '../rotation/names';
 import type {
   AbortRequest,
@@ -22,6 +21,8 @@ import type {
   RotationStatus,
   SetPhaseInRequest,
 } from '../rotation/types';
+import { isRequestUnanswered, queryInTime, requestInTime } from './asking';
+import { EnvironmentRuns } from './environment-runs';
 import { AlreadyRunning, NoRotationFound, NotRunning, noWorker, RequestRefused, RequestUnanswered } from './errors';
 import { FleetClient } from './fleet-client';
 import { followRotation } from './follow';
@@ -29,19 +30,12 @@ import type { FollowOptions } from './follow';
 import { rotationFailed } from './rotation-outcome';
 import { executionOf, reportOf } from './rotation-report';
 import type { RotationReport, RunningRotation } from './rotation-report';
+import { listRunning, ROLLBACK_WORKFLOW } from './running-rotations';
+import { startOptions } from './start-options';
 import { isUnanswered, serverReason } from './temporal-failures';
 
-/** The workflow type that goes back to AWSPREVIOUS; it runs under the rotation's own ID, so the two exclude each other. */
-const ROLLBACK_WORKFLOW = 'rollbackSecret';
-
-const WORKFLOW_TYPES: string[] = [...Object.values(ROTATION_WORKFLOWS), ROLLBACK_WORKFLOW];
-const QUERY_TIMEOUT_MS = 5_000;
-const UPDATE_TIMEOUT_MS = 10_000;
-/** Before everything else; the server takes lower numbers first. */
-const EMERGENCY_PRIORITY = { priorityKey: 1 };
-
-const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
-const PHASE = keyword(SEARCH_ATTRIBUTES.phase);
+/** The workflow type that looks up how a secret is rotated; in an emergency it also ends what is in the way. */
+const FRONT_DOOR = 'rotate';
 
 /** One run of a rotation or rollback. */
 export interface RotationRun {
@@ -50,12 +44,16 @@ export interface RotationRun {
   secretId: string;
   workflowId: string;
   runId: string;
+  /** In an emergency: what ran already. Its grace period is ended and its end waited for before the secret is rotated. */
+  behind?: RotationReport;
 }
 
 /** Starts, watches and steers rotations over an existing connection, which it does not close. */
 export class KeyturnClient {
-  /** Whole environments. */
+  /** Rotates whole environments. */
   readonly fleets: FleetClient;
+  /** What is under way for whole environments. */
+  readonly environments: EnvironmentRuns;
 
   /** @param taskQueue where the workers poll; see `KEYTURN_TASK_QUEUE`. */
   constructor(
@@ -63,15 +61,22 @@ export class KeyturnClient {
     readonly taskQueue: string = TASK_QUEUE,
   ) {
     this.fleets = new FleetClient(client, taskQueue);
+    this.environments = new EnvironmentRuns(client, taskQueue);
   }
 
   /**
-   * Starts the rotation of one secret; returns as soon as Temporal has it.
+   * Starts the rotation of one secret; returns as soon as Temporal has it. In an emergency one that runs is ended first, by the workers.
    *
-   * @throws AlreadyRunning when one runs; nothing is started then.
+   * @throws AlreadyRunning when one runs, and it is no emergency; nothing is started then.
    */
   async start(input: RotationInput, type: SecretType): Promise<RotationRun> {
-    return this.startWorkflow(ROTATION_WORKFLOWS[type], input, type, input.dryRun ? 'Plan the rotation of' : 'Rotate');
+    const verb = input.dryRun ? 'Plan the rotation of' : 'Rotate';
+    try {
+      return await this.startWorkflow(ROTATION_WORKFLOWS[type], input, type, verb);
+    } catch (error) {
+      if (!(error instanceof AlreadyRunning) || !input.emergency || input.dryRun) throw error;
+      return this.startBehind(input, type, error.details as RotationReport | undefined);
+    }
   }
 
   /**
@@ -115,22 +120,9 @@ export class KeyturnClient {
     };
   }
 
-  /** What runs now, oldest first, as visibility knows it: a rotation shows up about a second after its start. */
-  async running(): Promise<RunningRotation[]> {
-    const types = WORKFLOW_TYPES.map((type) => `'${type}'`).join(', ');
-    const query = `TaskQueue = '${this.taskQueue}' AND ExecutionStatus = 'Running' AND WorkflowType IN (${types})`;
-    const found: RunningRotation[] = [];
-    for await (const execution of this.client.workflow.list({ query })) {
-      found.push({
-        secretId: execution.workflowId.replace(/^rotation\//, ''),
-        workflowId: execution.workflowId,
-        runId: execution.runId,
-        workflowType: execution.type,
-        startedAt: execution.startTime.toISOString(),
-        phase: execution.typedSearchAttributes.get(PHASE),
-      });
-    }
-    return found.sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  /** The rotations that run now, oldest first, of one environment or of all; one shows up about a second after its start. */
+  async running(environment?: string): Promise<RunningRotation[]> {
+    return listRunning(this.client, this.taskQueue, environment);
   }
 
   /** Asks the running rotation to undo itself. @throws RequestRefused past the point of no return, NotRunning, RequestUnanswered */
@@ -163,25 +155,14 @@ export class KeyturnClient {
     type: SecretType,
     verb: string,
   ): Promise<RotationRun> {
-    const { environment, secret, requestedBy, reason } = input;
+    const { environment, secret } = input;
     const secretId = secretIdOf(environment, secret);
     const workflowId = rotationWorkflowId(environment, secret);
     try {
       const handle = await this.client.workflow.start(workflowType, {
+        ...startOptions(this.taskQueue, input, type, verb),
         workflowId,
-        taskQueue: this.taskQueue,
-        args: [input],
         workflowIdConflictPolicy: 'FAIL',
-        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-        staticSummary: `${verb} ${secretId}`,
-        ...(input.emergency && { priority: EMERGENCY_PRIORITY }),
-        ...(requestedBy && { staticDetails: `Started by ${requestedBy}${reason ? ` (${reason})` : ''}` }),
-        typedSearchAttributes: new TypedSearchAttributes([
-          { key: keyword(SEARCH_ATTRIBUTES.environment), value: environment },
-          { key: keyword(SEARCH_ATTRIBUTES.secret), value: secret },
-          { key: keyword(SEARCH_ATTRIBUTES.type), value: type },
-          { key: PHASE, value: 'planning' },
-        ]),
       });
       return { environment, secret, secretId, workflowId, runId: handle.firstExecutionRunId };
     } catch (error) {
@@ -190,11 +171,22 @@ export class KeyturnClient {
     }
   }
 
+  /** The front door ends what is in the way, and rotates then; one that does so already is joined. */
+  private async startBehind(input: RotationInput, type: SecretType, behind?: RotationReport): Promise<RotationRun> {
+    const { environment, secret } = input;
+    const workflowId = emergencyWorkflowId(environment, secret);
+    const { firstExecutionRunId: runId } = await this.client.workflow.start(FRONT_DOOR, {
+      ...startOptions(this.taskQueue, input, type, 'Rotate, in an emergency,'),
+      workflowId,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    });
+    return { environment, secret, secretId: secretIdOf(environment, secret), workflowId, runId, behind };
+  }
+
   private async queryStatus({ workflowId, runId }: WorkflowExecutionDescription): Promise<Partial<RotationReport>> {
     const handle = this.client.workflow.getHandle(workflowId, runId);
     try {
-      const deadline = Date.now() + QUERY_TIMEOUT_MS;
-      return { status: await this.client.withDeadline(deadline, () => handle.query<RotationStatus>('status')) };
+      return { status: await queryInTime<RotationStatus>(this.client, handle, 'status') };
     } catch (error) {
       // What describe knows is worth showing whatever went wrong with the query.
       const reason = isUnanswered(error) ? noWorker(this.taskQueue) : serverReason(error);
@@ -225,9 +217,7 @@ export class KeyturnClient {
     const secretId = secretIdOf(environment, secret);
     const handle = this.client.workflow.getHandle(rotationWorkflowId(environment, secret));
     try {
-      return await this.client.withDeadline(Date.now() + UPDATE_TIMEOUT_MS, () =>
-        handle.executeUpdate<RequestAccepted, [typeof argument]>(name, { args: [argument] }),
-      );
+      return await requestInTime(this.client, handle, name, argument);
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError) {
         const { cause } = error;
@@ -236,8 +226,7 @@ export class KeyturnClient {
         }
         throw cause ?? error;
       }
-      // The server refuses updates while a rotation's workers keep dying over its task.
-      if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isUnanswered(error)) {
+      if (isRequestUnanswered(error)) {
         throw new RequestUnanswered(environment, secret, name, argument, noWorker(this.taskQueue));
       }
       if (error instanceof WorkflowNotFoundError) {

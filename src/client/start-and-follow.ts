@@ -3,7 +3,10 @@ import { untilInterrupted } from './interrupt';
 import type { KeyturnClient, RotationRun } from './keyturn-client';
 import { createProgress } from './progress';
 import { resultText } from './report-text';
+import { startedBy } from './rotation-report';
+import type { RotationReport } from './rotation-report';
 import type { Answer, Shell } from './shell';
+import { note } from './shell';
 
 /** Starts one rotation or rollback and, unless detached, shows it until it ends. */
 export async function startAndFollow(
@@ -13,6 +16,8 @@ export async function startAndFollow(
   detach: boolean,
 ): Promise<Answer> {
   const run = await start();
+  const { secretId, behind } = run;
+  if (behind) note(shell, behindText(secretId, behind));
   return detach ? startedAnswer(run) : follow(shell, keyturn, run);
 }
 
@@ -38,4 +43,12 @@ function startedAnswer({ environment, secret, secretId, workflowId, runId }: Rot
     result: { environment, secret, workflowId, runId },
     text: [`Started ${workflowId} (run ${runId}).`, ...whatNext(secretId)].join('\n'),
   };
+}
+
+function behindText(secretId: string, behind: RotationReport): string {
+  const { workflowType, startedAt } = behind;
+  return (
+    `${secretId} is being changed already: ${workflowType} runs since ${startedAt}${startedBy(behind)}. Its grace period, if it is in one, ` +
+    'is ended, and its end is waited for; then the secret is rotated again, because either credential may have leaked.'
+  );
 }

@@ -3,12 +3,12 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { USAGE_SIGNAL, USAGE_WORKFLOW, usageProblem, usageWorkflowId } from '../rotation/usage';
 import type { MonitorUsageInput, UsageReport, UsageStatus } from '../rotation/usage';
 import { secretIdOf } from '../rotation/names';
+import { queryInTime } from './asking';
 import { noWorker, OperatorError, UsageError } from './errors';
 import { ExitCode } from './exit-codes';
 import { inLanes } from '../rotation/in-lanes';
 import { isUnanswered } from './temporal-failures';
 
-const QUERY_TIMEOUT_MS = 5_000;
 const LANES = 10;
 
 /** Reports uses and reads their counts over an existing connection, which it does not close. */
@@ -50,7 +50,7 @@ export class UsageClient {
   private async status(environment: string, secret: string): Promise<UsageStatus | undefined> {
     const handle = this.client.workflow.getHandle(usageWorkflowId(environment, secret));
     try {
-      return await this.client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => handle.query<UsageStatus>('status'));
+      return await queryInTime<UsageStatus>(this.client, handle, 'status');
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return undefined;
       if (!isUnanswered(error)) throw error;

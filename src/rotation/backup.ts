@@ -102,6 +102,8 @@ export interface SecretDifference {
   delivered?: boolean;
   /** It is not in the backup, and not usable in Secrets Manager either. */
   lost?: boolean;
+  /** It is in neither, and as far as anybody knows it never was: there is nothing to restore. */
+  neverCreated?: boolean;
 }
 
 /** What became of one secret. */
@@ -128,6 +130,8 @@ export interface RestoredSecret {
   message?: string;
   /** It is not in the backup, and not usable in Secrets Manager either: the restore is incomplete. */
   lost?: boolean;
+  /** It is in neither, and as far as anybody knows it never was: nothing is missing. */
+  neverCreated?: boolean;
 }
 
 export interface RestoreResult {

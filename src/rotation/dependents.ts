@@ -82,3 +82,19 @@ export interface DeliveryPlan {
   /** How many workloads are restarted at once. */
   maxRestartsAtOnce: number;
 }
+
+/**
+ * Said with a version that the dependents had before, so that they may have it still or already: one that is delivered again to undo a
+ * delivery, or AWSCURRENT once more.
+ */
+export interface BroughtBack {
+  /** The version that is taken back; absent when there is none. */
+  undoes?: string;
+  /** The resourceVersion of the Kubernetes Secret before anything was changed. While it is the same, the Secret has never held anything else. */
+  resourceVersion?: string;
+}
+
+/** Tells one Kubernetes Secret from another; two dependents may share one. */
+export function secretPlace({ context = '', namespace, secret }: KubernetesDependent): string {
+  return `${context}/${namespace}/${secret}`;
+}

@@ -27,6 +27,9 @@ export type BackupFailure = (typeof BackupFailure)[keyof typeof BackupFailure];
 /** How a look at an environment fails; nothing was changed. Details: {@link RefusedDetails}. */
 export const AGE_CHECK_FAILED = 'AgeCheckFailed';
 
+/** How a review of an environment fails; nothing was changed, and nobody was told. Details: {@link RefusedDetails}. */
+export const REVIEW_FAILED = 'ReviewFailed';
+
 /** How counting the uses of a secret ends that the catalog does not declare. Details: {@link RefusedDetails}. */
 export const USAGE_REFUSED = 'UsageRefused';
 
@@ -34,6 +37,8 @@ export const USAGE_REFUSED = 'UsageRefused';
 export const Cause = {
   WrongWorkflowId: 'WrongWorkflowId',
   AlreadyRunning: 'AlreadyRunning',
+  /** An emergency waited for the end of a rotation that runs, and can wait no longer. */
+  InTheWay: 'InTheWay',
   BadInput: 'BadInput',
   CatalogInvalid: 'CatalogInvalid',
   UnknownSecret: 'UnknownSecret',
@@ -70,6 +75,8 @@ export const Cause = {
   NotSynced: 'NotSynced',
   /** A workload does not become available with the version: its condition, a missing object, or time ran out. */
   RolloutFailed: 'RolloutFailed',
+  /** While undoing: whoever else restarts a workload (Reloader) has not done so after its Secret was taken back. */
+  NotRestarted: 'NotRestarted',
   /** The provider issues no further key, because there are as many as it allows. */
   TooManyKeys: 'TooManyKeys',
   /** A key that this rotation neither created nor recorded stands in its way. */
@@ -123,6 +130,8 @@ export interface RolledBackDetails {
   cause: CauseDetails;
   /** What was undone, in the order in which it was undone. */
   undone: string[];
+  /** What there was nothing to undo for any more, and what that means. */
+  warnings?: string[];
 }
 
 export interface RollbackIncompleteDetails extends RolledBackDetails {

@@ -101,6 +101,7 @@ export type FleetOutcome =
   | 'in-grace-period'
   | 'failed'
   | 'already-running'
+  | 'in-the-way'
   | 'too-soon'
   | 'not-due'
   | 'not-started';
@@ -119,6 +120,8 @@ export interface FleetEntry {
   cause?: CauseDetails;
   /** Why it was not rotated. */
   reason?: string;
+  /** In an emergency: what ran before, and was ended or waited for. */
+  after?: string;
 }
 
 export interface FleetCounts {
@@ -163,6 +166,10 @@ export interface FleetStatus extends FleetCounts {
   concurrency?: number;
   waiting: number;
   running: { secret: string; type: SecretType; startedAt: string }[];
+  /** In an emergency: how many wait for the end of a rotation that ran before; absent when none does. */
+  inTheWay?: number;
+  /** The first of them, and what is in their way since when. */
+  waitsFor?: { secret: string; since: string; what: string }[];
   /** The last of them. */
   failures: FleetEntry[];
   stopped?: string;
@@ -228,6 +235,7 @@ const GROUP: Record<FleetOutcome, 'succeeded' | 'failed' | 'skipped' | 'notStart
   'retirement-incomplete': 'failed',
   refused: 'failed',
   failed: 'failed',
+  'in-the-way': 'failed',
   'already-running': 'skipped',
   'too-soon': 'skipped',
   'not-due': 'skipped',

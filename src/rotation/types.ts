@@ -60,6 +60,8 @@ export interface RotationStatus {
   startedAt: string;
   requestedBy?: string;
   reason?: string;
+  /** The credential leaked: grace zero. */
+  emergency?: true;
   graceEndsAt?: string;
   /** The latest that the grace period's end can be moved to. */
   graceEndsLatest?: string;
@@ -98,6 +100,8 @@ export interface RotationResult {
   steps: { name: string; summary: string }[];
   /** Things that an operator should know although the rotation succeeded. */
   warnings?: string[];
+  /** It was asked for because the credential leaked. */
+  emergency?: true;
   /** For an abort: who asked and why. */
   requestedBy?: string;
   reason?: string;

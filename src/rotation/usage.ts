@@ -63,4 +63,17 @@ export interface UsageStatus {
   rotation?: { workflowId: string; startedAt: string; uses: number };
   /** Why the last one brought no new version, or could not be started, and when it is tried again. */
   problem?: { message: string; retryAt: string };
+  /** What counts uses beside reports; absent when the catalog names no metric. */
+  metric?: {
+    /** Its namespace, name and dimensions. */
+    name: string;
+    /** Uses of all versions that it told. */
+    total: number;
+    /** The end of the last period that was counted. */
+    countedUntil?: string;
+    /** The last periods that were too old when they could be read, and are not counted. */
+    lost?: { from: string; until: string };
+    /** Why it could not be read, and when it is tried again. */
+    problem?: { message: string; retryAt: string };
+  };
 }

@@ -7,6 +7,8 @@ import { parseListenAddress } from './addresses';
 import { StartupError } from './startup-error';
 import type { TemporalSettings } from './temporal-settings';
 import { readTemporalSettings } from './temporal-settings';
+import type { TracingSettings } from './tracing/settings';
+import { readTracingSettings } from './tracing/settings';
 import { WRITES_PER_SECOND } from './write-pace';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
@@ -26,6 +28,8 @@ export interface Config {
   payloadKmsKey?: string;
   /** With its password. Only the worker and `keyturn audit` need it. */
   auditDatabaseUrl?: string;
+  /** Where traces go; absent when tracing is off. */
+  tracing?: TracingSettings;
 }
 
 /** What the worker needs on top. Holds credentials: never log it. */
@@ -112,6 +116,7 @@ function value(env: Environment, name: string): string | undefined {
 function readShared(env: Environment, problems: string[]): Config {
   const payloadKmsKey = readKmsKey(env, problems);
   const auditDatabaseUrl = readAuditDatabaseUrl(env, problems);
+  const tracing = readTracingSettings(env, problems);
   return {
     temporal: readTemporalSettings(env, problems),
     taskQueue: value(env, 'KEYTURN_TASK_QUEUE') ?? TASK_QUEUE,
@@ -119,6 +124,7 @@ function readShared(env: Environment, problems: string[]): Config {
     logLevel: readLogLevel(env, problems),
     ...(payloadKmsKey !== undefined && { payloadKmsKey }),
     ...(auditDatabaseUrl !== undefined && { auditDatabaseUrl }),
+    ...(tracing && { tracing }),
   };
 }
 

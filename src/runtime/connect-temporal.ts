@@ -2,6 +2,8 @@ import { Client, Connection } from '@temporalio/client';
 import type { Config } from './config';
 import { openPayloadEncryption } from './payload-encryption';
 import { checkNamespace, untilReachable } from './reach-temporal';
+import type { Tracing } from './tracing/tracing';
+import { openTracing } from './tracing/tracing';
 
 export interface TemporalConnection {
   connection: Connection;
@@ -13,7 +15,7 @@ export interface TemporalConnection {
 const CLIENT_PATIENCE_MS = 5_000;
 
 /**
- * Connects a client, such as the CLI, with payload encryption when it is configured.
+ * Connects a client, such as the CLI, with payload encryption and tracing when they are configured.
  *
  * @throws StartupError when the server cannot be reached, refuses, or lacks the namespace, or when the KMS key cannot
  * be used.
@@ -26,22 +28,34 @@ export async function connectTemporal(
   const encryption = await openPayloadEncryption(config, () => undefined);
   const { address, namespace, connection: options } = config.temporal;
   let connection: Connection | undefined;
+  let tracing: Tracing | undefined;
   try {
     const connect = () => Connection.connect({ ...options, address, connectTimeout: patienceMs });
     connection = await untilReachable(config.temporal, connect, { patienceMs });
     await checkNamespace(connection, config.temporal);
+    tracing = await openTracing(config.tracing, {
+      service: 'keyturn',
+      batches: false,
+      messages: encryption === undefined,
+    });
   } catch (error) {
     await connection?.close();
     encryption?.close();
     throw error;
   }
   const opened = connection;
-  const client = new Client({ connection: opened, namespace, dataConverter: encryption?.dataConverter });
+  const client = new Client({
+    connection: opened,
+    namespace,
+    dataConverter: encryption?.dataConverter,
+    interceptors: { workflow: tracing?.client ?? [] },
+  });
   return {
     connection: opened,
     client,
     async close() {
       await opened.close();
+      await tracing?.close();
       encryption?.close();
     },
   };

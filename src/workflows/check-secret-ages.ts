@@ -1,20 +1,16 @@
 import { isCancellation, ParentClosePolicy, startChild } from '@temporalio/workflow';
-import { LISTED, oldestFirst } from '../rotation/ages';
+import { LISTED } from '../rotation/ages';
 import type { AgesReport, CheckAgesInput, SecretAgeEntry } from '../rotation/ages';
-import { formatDuration, parseDuration } from '../rotation/durations';
+import { parseDuration } from '../rotation/durations';
 import { AGE_CHECK_FAILED, Cause } from '../rotation/errors';
-import { FLEET_WORKFLOW, fleetWorkflowId, secretIdOf } from '../rotation/names';
+import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { EVENT_SEVERITY } from '../rotation/notifications';
+import { lookAtAll } from './ages/look-at-all';
+import { namedOverdue } from './ages/naming';
 import type { rotateEnvironment } from './rotate-environment';
-import { activitiesFor } from './saga/activities';
 import { checkEnvironmentInput } from './saga/environment-input';
 import { causeOf, environmentFailed, refuse } from './saga/failures';
 import { tellPeople } from './saga/telling';
-
-/** How long Secrets Manager is asked for one page. */
-const LOOK_MS = 15 * 60_000;
-/** How many secrets a notification names. */
-const NAMED = 5;
 
 /**
  * Looks how old the secrets below an environment's name are, those too that the catalog does not declare. People are told once of all
@@ -24,7 +20,7 @@ export async function checkSecretAges(input: CheckAgesInput): Promise<AgesReport
   try {
     const limitMs = admit(input);
     const { environment, requestedBy, reason, start, tell = true } = input;
-    const secrets = oldestFirst(await lookAtAll(input, limitMs));
+    const secrets = await lookAtAll(input, { limitMs });
     const overdue = secrets.filter((secret) => secret.overdue);
     if (tell && overdue.length > 0) {
       await tellPeople({
@@ -67,28 +63,6 @@ function admit(input: CheckAgesInput): number | undefined {
   return limitMs;
 }
 
-async function lookAtAll(
-  { environment, requestedBy, reason }: CheckAgesInput,
-  limitMs?: number,
-): Promise<SecretAgeEntry[]> {
-  const { write } = activitiesFor({
-    subject: { secretId: secretIdOf(environment, '*'), requestedBy, reason },
-    step: 'lookAtAges',
-    summary: `see how old the secrets of ${environment} are`,
-    limitMs: LOOK_MS,
-    onAuditDown: () => undefined,
-  });
-  const found = new Map<string, SecretAgeEntry>();
-  for (const declared of await write.listDeclared({ environment, limitMs })) found.set(declared.secret, declared);
-  let from: string | undefined;
-  do {
-    const page: Awaited<ReturnType<typeof write.lookAtAges>> = await write.lookAtAges({ environment, limitMs, from });
-    for (const listed of page.secrets) found.set(listed.secret, listed);
-    from = page.next;
-  } while (from !== undefined);
-  return [...found.values()];
-}
-
 async function startFleet({ environment, requestedBy, reason }: CheckAgesInput): Promise<AgesReport['started']> {
   const workflowId = fleetWorkflowId(environment);
   try {
@@ -108,13 +82,6 @@ async function startFleet({ environment, requestedBy, reason }: CheckAgesInput):
 }
 
 function overdueText(environment: string, overdue: readonly SecretAgeEntry[]): string {
-  const now = Date.now();
-  const named = overdue.slice(0, NAMED).map(({ secret, type, since = '', limitMs }) => {
-    const age = formatDuration(now - Date.parse(since));
-    const undeclared = type === undefined ? ', not in the catalog' : '';
-    return `${secret} (${age} old, may be ${formatDuration(limitMs)}${undeclared})`;
-  });
-  const more = overdue.length - named.length;
   const what = overdue.length === 1 ? '1 secret is' : `${overdue.length} secrets are`;
-  return `${what} overdue in ${environment}: ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
+  return `${what} overdue in ${environment}: ${namedOverdue(overdue, overdue.length)}.`;
 }

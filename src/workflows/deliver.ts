@@ -1,6 +1,10 @@
-import type { Dependent, HttpDependent } from '../rotation/dependents';
+import { patched } from '@temporalio/workflow';
+import type { BroughtBack, Dependent, HttpDependent, KubernetesDependent, Workload } from '../rotation/dependents';
+import { secretPlace } from '../rotation/dependents';
+import { Cause } from '../rotation/errors';
 import type { RotationPlan } from '../rotation/plan';
 import type { StepActivities } from './saga/activities';
+import { causeOf } from './saga/failures';
 import type { RotationContext, Step } from './saga/step';
 
 const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
@@ -20,8 +24,23 @@ export const lookAtDependents: Step<RotationPlan> = {
   },
   when: ({ plan }) => plan.dependents.some(isGiven),
   onlyLooks: true,
-  run: ({ plan }, { read }) => read.lookAtDependents({ dependents: plan.dependents.filter(isGiven) }),
+  run: async (context, { read }) => {
+    const seen = await read.lookAtDependents({
+      dependents: context.plan.dependents.filter(isGiven),
+      mustBeAvailable: mustBeAvailable(context),
+    });
+    // What began with older workers has no answer.
+    Object.assign(context.kubernetes.resourceVersions, seen?.resourceVersions);
+  },
 };
+
+/**
+ * A rotation of what works ends with workloads that work. Going back, bringing AWSCURRENT once more, or a first version may be what an
+ * unavailable workload waits for, and an emergency does not wait for anybody.
+ */
+function mustBeAvailable({ input, goingBack, found: { labels }, candidate }: RotationContext): boolean {
+  return !input.emergency && !goingBack && labels.current !== undefined && labels.current !== candidate;
+}
 
 /** Brings AWSCURRENT to the workloads and sees them work with it. */
 export const deliver: Step<RotationPlan> = {
@@ -45,11 +64,13 @@ const MOST_RESTARTS = 10;
 async function deliverVersion(context: RotationContext, activities: StepActivities, versionId: string): Promise<void> {
   const { dependents, delivery } = context.plan;
   const given = dependents.filter(isGiven);
+  const isForward = versionId === context.candidate;
   // What is undone is undone wherever it can be; going forward, one failure is enough to stop for.
-  const restarting = slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, versionId === context.candidate);
-  const give = (dependent: Dependent) => deliverTo(dependent, versionId, activities, restarting);
-  if (delivery?.inOrder) for (const dependent of given) await give(dependent);
-  else await all(given.map(give));
+  const restarting = slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, isForward);
+  const give = (dependent: Dependent) => deliverTo(dependent, versionId, context, activities, restarting);
+  if (!delivery?.inOrder) await all(given.map(give));
+  else if (isForward) for (const dependent of given) await give(dependent);
+  else await eachInOrder(given, give);
   await askHealth(context, activities, versionId);
 }
 
@@ -69,23 +90,16 @@ export async function askHealth(
 async function deliverTo(
   dependent: Dependent,
   versionId: string,
-  { waitLong }: StepActivities,
+  context: RotationContext,
+  activities: StepActivities,
   restarting: Slots,
 ): Promise<void> {
+  const { waitLong } = activities;
   switch (dependent.kind) {
     case 'http':
       return;
-    case 'kubernetes': {
-      const { workloads, restart, syncTimeoutMs, timeoutMs } = dependent;
-      await waitLong(syncTimeoutMs).syncToKubernetes({ versionId, dependent });
-      if (restart === 'none') return;
-      await all(
-        workloads.map((workload) =>
-          restarting(() => waitLong(timeoutMs).restartWorkload({ versionId, dependent, workload })),
-        ),
-      );
-      return;
-    }
+    case 'kubernetes':
+      return deliverToKubernetes(dependent, versionId, context, activities, restarting);
     case 'ecs':
       await all(
         dependent.services.map((service) =>
@@ -97,10 +111,75 @@ async function deliverTo(
   }
 }
 
+async function deliverToKubernetes(
+  dependent: KubernetesDependent,
+  versionId: string,
+  context: RotationContext,
+  { waitLong }: StepActivities,
+  restarting: Slots,
+): Promise<void> {
+  const { workloads, restart, syncTimeoutMs, timeoutMs } = dependent;
+  const back = broughtBack(dependent, versionId, context);
+  const sync = await waitLong(syncTimeoutMs).syncToKubernetes({ versionId, dependent, back });
+  // No pod can have started with anything else.
+  if (restart === 'none' || (back?.undoes !== undefined && sync?.untouched)) return;
+  const { changedAt: known } = context.kubernetes;
+  const arrival = `${secretPlace(dependent)} ${versionId}`;
+  // Where it came earlier, what the Secret says now may be the time of something else that was written.
+  const changedAt = sync?.came ? sync.changedAt : (known[arrival] ?? sync?.changedAt);
+  if (changedAt !== undefined) known[arrival] = changedAt;
+  const restartOne = async (workload: Workload) => {
+    const restarted = await waitLong(timeoutMs).restartWorkload({ versionId, dependent, workload, back, changedAt });
+    if (restarted?.gone) warnOnce(context, goneInWords(dependent, workload));
+  };
+  await all(workloads.map((workload) => restarting(() => restartOne(workload))));
+}
+
+/** What has to be said with a version that was AWSCURRENT when the rotation began. */
+function broughtBack(
+  dependent: KubernetesDependent,
+  versionId: string,
+  { candidate, found, kubernetes }: RotationContext,
+): BroughtBack | undefined {
+  if (versionId !== found.labels.current) return undefined;
+  if (versionId === candidate) return {};
+  return { undoes: candidate, resourceVersion: kubernetes.resourceVersions[secretPlace(dependent)] };
+}
+
+function goneInWords({ namespace }: KubernetesDependent, { kind, name }: Workload): string {
+  return `There is no ${kind} ${namespace}/${name} any more, so that it was not given the old version again.`;
+}
+
+/** A compensation may be tried many times. */
+function warnOnce({ warnings }: RotationContext, warning: string): void {
+  if (!warnings.includes(warning)) warnings.push(warning);
+}
+
+/** One after another, and on after a failure: what is undone is undone wherever it can be. */
+async function eachInOrder<T>(each: T[], work: (one: T) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const one of each) {
+    try {
+      await work(one);
+    } catch (error) {
+      if (!patched('undoing-in-order-goes-on-after-a-failure')) throw error;
+      failures.push(error);
+    }
+  }
+  throwWorst(failures);
+}
+
 /** Waits for all of them also when one fails: what still runs must not take effect after it was undone. */
 async function all(works: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
+  const ends = await Promise.allSettled(works);
+  throwWorst(ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : [])));
+}
+
+/** Of several, one that may pass counts before one that is not worth many tries. */
+function throwWorst(failures: unknown[]): void {
+  const [first] = failures;
+  if (failures.length === 0) return;
+  throw failures.find((error) => causeOf(error).type !== Cause.NotRestarted) ?? first;
 }
 
 type Slots = (work: () => Promise<void>) => Promise<void>;

@@ -1,14 +1,16 @@
 import { continueAsNew, defineQuery, defineSignal, log, setHandler, workflowInfo } from '@temporalio/workflow';
 import { Cause, USAGE_REFUSED } from '../rotation/errors';
 import { USAGE_SIGNAL, usageWorkflowId } from '../rotation/usage';
+import { WATCH_METRIC_SIGNAL } from '../rotation/usage-metric';
 import type { MonitorUsageInput, UsageReport, UsageStatus } from '../rotation/usage';
 import { checkEnvironmentInput } from './saga/environment-input';
 import { causeOf, environmentFailed, refuse } from './saga/failures';
-import { isLongEnough, newUsage, UsageMonitor } from './usage/monitor';
-import type { UsageState } from './usage/monitor';
+import { isLongEnough, UsageMonitor } from './usage/monitor';
+import { newUsage } from './usage/state';
+import type { UsageState } from './usage/state';
 
 /**
- * Counts how often a secret is used, as applications report it, and has it rotated by `rotate` when the catalog's `rotateAfterUses` is
+ * Counts how often a secret is used, as applications report it or a metric tells, and has it rotated by `rotate` when the catalog's `rotateAfterUses` is
  * reached. One for each secret, under the workflow ID `usage/{environment}/{name}`; it never ends by itself.
  *
  * @param state what an earlier run has counted; only a continued one is given it.
@@ -25,6 +27,7 @@ export async function monitorUsage(input: MonitorUsageInput, state?: UsageState)
     if (problem !== undefined)
       log.warn(`A report of uses was refused and not counted: ${problem}`, { environment, secret });
   });
+  setHandler(defineSignal(WATCH_METRIC_SIGNAL), () => monitor.askLook());
   await monitor.run(isLongEnough);
   return continueAsNew<typeof monitorUsage>(input, monitor.state);
 }

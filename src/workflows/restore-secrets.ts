@@ -151,7 +151,7 @@ function checkInput(input: RestoreInput): void {
  */
 function settled(
   { dryRun }: RestoreInput,
-  { secret, difference, delivered, lost }: SecretDifference,
+  { secret, difference, delivered, lost, neverCreated }: SecretDifference,
   deliversAgain: boolean,
 ): RestoredSecret[] {
   if (difference === 'same') {
@@ -159,9 +159,10 @@ function settled(
     return [{ secret, difference, outcome: dryRun ? 'would-be-delivered' : 'to-be-delivered' }];
   }
   if (difference === 'not-in-backup') {
-    return [
-      { secret, difference, outcome: 'left-out', message: 'the backup does not hold it; try an earlier one', lost },
-    ];
+    const message = neverCreated
+      ? 'not in the backup, and never created as far as the audit log knows: there is nothing to restore'
+      : 'the backup does not hold it; try an earlier one';
+    return [{ secret, difference, outcome: 'left-out', message, lost, neverCreated }];
   }
   if (difference !== 'not-declared') return [];
   return [{ secret, difference, outcome: 'left-out', message: 'the catalog does not name it any more' }];

@@ -3,8 +3,8 @@ import type { RotationInput, RotationResult } from '../rotation/types';
 import { apiKeyRotation } from './rotate-api-key';
 import { databaseRecipe } from './rotate-database-credential';
 import { appSecretRecipe } from './rotate-app-secret';
+import type { Chosen } from './saga/recipe-choice';
 import { runRotation } from './saga/run-rotation';
-import type { Chosen } from './saga/run-rotation';
 import type { Recipe } from './saga/step';
 
 /**

@@ -3,8 +3,9 @@ import type { ApiKeyPlan, RotationPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
 import { apiKeyBackRecipe, apiKeyRecipe } from './api-key-recipe';
 import { refuse } from './saga/failures';
-import { expectType, graceAskedFor, runRotation } from './saga/run-rotation';
-import type { Chosen } from './saga/run-rotation';
+import { expectType, graceAskedFor } from './saga/recipe-choice';
+import type { Chosen } from './saga/recipe-choice';
+import { runRotation } from './saga/run-rotation';
 
 /** Rotates an external API key: both keys work through a grace period, and the old one is revoked when nobody uses it. */
 export async function rotateApiKey(input: RotationInput): Promise<RotationResult> {

@@ -5,7 +5,8 @@ import { backUp } from './back-up';
 import { deliver, lookAtDependents } from './deliver';
 import { createCandidate, promote, settleStaleCandidate } from './secret-steps';
 import { refuse } from './saga/failures';
-import { expectType, runRotation } from './saga/run-rotation';
+import { expectType } from './saga/recipe-choice';
+import { runRotation } from './saga/run-rotation';
 import type { Recipe } from './saga/step';
 
 /** Rotates one application secret: a value that only its dependents read, such as a signing or session key. */

@@ -5,8 +5,9 @@ import type { RotationInput, RotationResult } from '../rotation/types';
 import { alternatingUsersRecipe } from './database-alternating-users';
 import { singleUserRecipe } from './database-single-user';
 import { refuse } from './saga/failures';
-import { expectType, graceAskedFor, runRotation } from './saga/run-rotation';
-import type { Chosen } from './saga/run-rotation';
+import { expectType, graceAskedFor } from './saga/recipe-choice';
+import type { Chosen } from './saga/recipe-choice';
+import { runRotation } from './saga/run-rotation';
 
 /** Rotates the login of a PostgreSQL database by the strategy that the catalog names. */
 export async function rotateDatabaseCredential(input: RotationInput): Promise<RotationResult> {

@@ -9,11 +9,13 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
+import { PRIORITY } from '../rotation/priority';
 import { Cause } from '../rotation/errors';
 import type { FleetInput, FleetReport } from '../rotation/fleet';
 import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { admitFleet, fleetRefused } from './fleet/admission';
-import { Fleet, uninterrupted } from './fleet/fleet';
+import { uninterrupted } from './fleet/calls';
+import { Fleet } from './fleet/fleet';
 import type { FleetProgress } from './fleet/progress';
 import { alreadyRuns } from './fleet/rotation';
 import { refuse } from './saga/failures';
@@ -56,6 +58,7 @@ async function underItsOwnId(input: FleetInput): Promise<FleetReport> {
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
       staticSummary: `Rotate the environment ${environment}`,
+      ...(input.emergency && { priority: PRIORITY.emergency }),
     });
     return await fleet.result();
   } catch (error) {

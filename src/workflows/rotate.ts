@@ -7,9 +7,12 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { PRIORITY } from '../rotation/priority';
 import { Cause } from '../rotation/errors';
 import { ROTATION_WORKFLOWS, rotationWorkflowId, secretIdOf } from '../rotation/names';
+import type { SecretType } from '../rotation/names';
 import type { RotationInput, RotationResult } from '../rotation/types';
+import { clearsTheWay, WayOfOne } from './emergency/way-of-one';
 import { activitiesFor } from './saga/activities';
 import { admitFrontDoor } from './saga/admission';
 import { causeOf, rotationRefused } from './saga/failures';
@@ -19,7 +22,8 @@ const PREPARATION_MS = 15 * 60_000;
 
 /**
  * The front door: looks the secret's type up in the catalog, starts the right rotation under its own ID and returns its result. The
- * rotation goes on when the front door is terminated; a cancellation is passed on to it.
+ * rotation goes on when the front door is terminated; a cancellation is passed on to it. In an emergency it does not yield to a rotation
+ * that runs: that one's grace period is ended, its end is waited for, and then the secret is rotated.
  */
 export async function rotate(input: RotationInput): Promise<RotationResult> {
   admitFrontDoor(input);
@@ -33,22 +37,23 @@ export async function rotate(input: RotationInput): Promise<RotationResult> {
       limitMs: PREPARATION_MS,
       onAuditDown: () => undefined,
     });
+  let step = 'loadPlan';
   try {
     const plan = await activitiesTo('loadPlan', `look up the type of ${secretId}`).read.loadPlan({
       environment,
       secret,
     });
-    const rotation = await startChild<(input: RotationInput) => Promise<RotationResult>>(
-      ROTATION_WORKFLOWS[plan.type],
-      {
-        workflowId: rotationWorkflowId(environment, secret),
-        args: [input],
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-        staticSummary: `Rotate ${secretId}`,
-      },
-    );
-    return await rotation.result();
+    const way = new WayOfOne(input);
+    for (;;) {
+      try {
+        return await startAndWait(input, plan.type);
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError) || !clearsTheWay(input)) throw error;
+      }
+      step = 'start';
+      const done = await way.clear();
+      if (done) return done;
+    }
   } catch (error) {
     if (isCancellation(error)) throw error;
     if (error instanceof WorkflowExecutionAlreadyStartedError) {
@@ -62,6 +67,19 @@ export async function rotate(input: RotationInput): Promise<RotationResult> {
     // The rotation's own failure says it all; that it ran as a child says nothing.
     if (error instanceof ChildWorkflowFailure && error.cause instanceof ApplicationFailure) throw error.cause;
     if (error instanceof ChildWorkflowFailure) throw error;
-    throw rotationRefused(secretId, { step: 'loadPlan', cause: causeOf(error) });
+    throw rotationRefused(secretId, { step, cause: causeOf(error) });
   }
+}
+
+async function startAndWait(input: RotationInput, type: SecretType): Promise<RotationResult> {
+  const { environment, secret, emergency } = input;
+  const rotation = await startChild<(input: RotationInput) => Promise<RotationResult>>(ROTATION_WORKFLOWS[type], {
+    workflowId: rotationWorkflowId(environment, secret),
+    args: [input],
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+    staticSummary: `Rotate ${secretIdOf(environment, secret)}`,
+    ...(emergency && { priority: PRIORITY.emergency }),
+  });
+  return rotation.result();
 }

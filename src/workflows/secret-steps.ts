@@ -1,4 +1,4 @@
-import type { CandidateShape } from '../activities/secrets-manager/activities';
+import type { CandidateShape } from '../activities/secrets-manager/candidate';
 import type { RotationPlan } from '../rotation/plan';
 import type { LabelMove } from '../rotation/types';
 import type { RotationContext, Step } from './saga/step';

@@ -4,19 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { Client } from 'pg';
+import { opensDatabase } from '../lab/postgres-login';
+import type { StoredLogin } from '../lab/postgres-login';
 
 /** How long the application trusts a secret that it has read, as AWS's caching clients do with an hour. */
 const CACHE_MS = 200;
 const PAUSE_MS = 5;
 
-interface Credential {
+interface Credential extends StoredLogin {
   versionId: string;
-  host: string;
-  port: number;
-  dbname: string;
-  username: string;
-  password: string;
 }
 
 /**
@@ -50,7 +46,7 @@ export class Application {
   private async work(): Promise<void> {
     while (!this.stopping) {
       this.queries += 1;
-      const accepted = await opens(await this.current());
+      const accepted = await opensDatabase(await this.current());
       if (!accepted) {
         this.failed += 1;
         this.firstFailureAt ??= Date.now();
@@ -107,20 +103,4 @@ export async function readCredential(
     new GetSecretValueCommand({ SecretId: secretId, ...version }),
   );
   return { ...(JSON.parse(SecretString) as Omit<Credential, 'versionId'>), versionId: VersionId };
-}
-
-/** Whether a credential opens its database, asked of the database itself. */
-export async function opens({ host, port, dbname, username, password }: Credential): Promise<boolean> {
-  const client = new Client({ host, port, database: dbname, user: username, password });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    await client.query('SELECT 1');
-    return true;
-  } catch (error) {
-    if (['28P01', '28000'].includes((error as { code?: string }).code ?? '')) return false;
-    throw error;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
 }

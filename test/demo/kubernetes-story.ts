@@ -3,7 +3,8 @@ import { applyManifests } from '../lab/kubernetes/api';
 import { applicationManifest, asText, hardCode } from '../lab/kubernetes/pods/manifests';
 import type { SampleCluster } from '../lab/kubernetes/sample';
 import { until } from '../testbed/until';
-import { opens, readCredential } from './application';
+import { opensDatabase } from '../lab/postgres-login';
+import { readCredential } from './application';
 import { rotate, seconds, short } from './stage';
 import type { Chapter, Stage } from './stage';
 
@@ -37,14 +38,14 @@ export async function rotateInKubernetes(stage: Stage, sample: SampleCluster, se
     oldVersion: short(versions.previous),
     newVersion: short(versions.current),
     application: `${requests} requests, ${failed} failed`,
-    oldCredential: (await opens(before)) ? 'works until the next rotation' : 'refused',
+    oldCredential: (await opensDatabase(before)) ? 'works until the next rotation' : 'refused',
     asPromised:
       outcome === 'rotated' &&
       failed === 0 &&
       users.every((user) => user === now.username) &&
       newPods.length === 2 &&
       newPods.every((pod) => !oldPods.includes(pod)) &&
-      (await opens(now)),
+      (await opensDatabase(now)),
   };
 }
 
@@ -71,7 +72,7 @@ export async function rollBackInKubernetes(stage: Stage, sample: SampleCluster, 
   const took = seconds(startedAt);
   stage.say(`   ${failure?.type}: ${failure?.message.split('\n')[0]}`);
   const after = await readCredential(stage.secretsManager, secretId, { VersionStage: 'AWSCURRENT' });
-  const works = await opens(after);
+  const works = await opensDatabase(after);
   const { requests, failed } = totals(asked);
   return {
     what: 'Kubernetes, rollback',

@@ -1,6 +1,7 @@
 import type { WorkerProcess } from '../lab/worker-process';
 import type { Point } from '../testbed/pauses';
-import { Application, opens, readCredential } from './application';
+import { opensDatabase } from '../lab/postgres-login';
+import { Application, readCredential } from './application';
 import { rotate, seconds, short } from './stage';
 import type { Chapter, Stage } from './stage';
 
@@ -97,7 +98,7 @@ export async function failAndRollBack(stage: Stage, secretId: string): Promise<C
   );
   stage.say(`   ${failure?.type}: ${failure?.message.split('\n')[0]}`);
   const after = await readCredential(stage.secretsManager, secretId, { VersionStage: 'AWSCURRENT' });
-  const works = await opens(after);
+  const works = await opensDatabase(after);
   return {
     what: 'rollback',
     secretId,
@@ -119,7 +120,7 @@ async function settle(application: Application): Promise<Application> {
 }
 
 async function openedBy(stage: Stage, secretId: string, versionId: string | undefined): Promise<boolean> {
-  return opens(await readCredential(stage.secretsManager, secretId, { VersionId: versionId ?? '' }));
+  return opensDatabase(await readCredential(stage.secretsManager, secretId, { VersionId: versionId ?? '' }));
 }
 
 function windowOf({ firstFailureAt, lastFailureAt }: Application): string {

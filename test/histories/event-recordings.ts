@@ -1,5 +1,6 @@
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { UpdateSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { emergencyWorkflowId } from '../../src/rotation/emergency';
 import type { KeyturnEvent } from '../../src/rotation/events';
 import { EVENT_WORKFLOW, eventWorkflowId } from '../../src/rotation/events';
 import type { Run } from '../testbed/scan';
@@ -63,6 +64,26 @@ export function eventRecordings(bed: Testbed): Record<string, () => Promise<Run>
         refused.describe().then(
           ({ status }) => status.name === 'FAILED',
           () => false,
+        ),
+      );
+      await bed.pauses.goOn(point);
+      await rotation.result();
+      return ended(handle);
+    },
+    'front-door-in-an-emergency': async () => {
+      const secret = await declared('rotated-again');
+      const point = { secretId: bed.secrets.idOf(secret), step: 'promote', when: 'before' } as const;
+      await bed.pauses.stopAt(point);
+      const rotation = await bed.start(secret);
+      await bed.pauses.reached(point);
+      const handle = await bed.client.workflow.start('rotate', {
+        taskQueue: bed.taskQueue,
+        workflowId: emergencyWorkflowId(environment, secret),
+        args: [{ environment, secret, emergency: true, reason: 'INC-2', requestedBy: 'night shift' }],
+      });
+      await until('it has looked at what is in the way', async () =>
+        (await handle.fetchHistory()).events?.some(
+          ({ timerStartedEventAttributes: timer }) => timer !== null && timer !== undefined,
         ),
       );
       await bed.pauses.goOn(point);

@@ -8,6 +8,7 @@ import type { Run } from '../testbed/scan';
 import { openTestbed } from '../testbed/testbed';
 import type { Testbed } from '../testbed/testbed';
 import { until } from '../testbed/until';
+import { inPhase } from '../testbed/watching';
 
 /** A run whose history was fetched while its server was there. */
 export type RecordedRun = Run & { history?: Awaited<ReturnType<WorkflowHandle['fetchHistory']>> };
@@ -36,6 +37,15 @@ export function fleetRecordings(): Record<string, () => Promise<RecordedRun>> {
       }),
     'fleet-that-people-are-told-of': () => inOwnBed(async (bed) => (await toldOf(bed)).fleet),
     'people-told-of-a-fleet': () => inOwnBed(async (bed) => (await toldOf(bed)).notification),
+    'fleet-in-an-emergency': () =>
+      inOwnBed(async (bed) => {
+        await withKey(bed);
+        const rotation = await bed.start('key');
+        await inPhase(rotation, 'grace-period');
+        const handle = await fleetOf(bed).start({ emergency: true, reason: 'INC-3' });
+        await handle.result();
+        return fetched(bed, handle.workflowId, handle.firstExecutionRunId);
+      }),
     'fleet-aborted': () => inOwnBed(aborted),
     'fleet-through-the-front-door': () =>
       inOwnBed(async (bed) => {

@@ -11,6 +11,7 @@ import { Client, escapeIdentifier } from 'pg';
 import type { CheckAgesInput } from '../../src/rotation/ages';
 import { rotationWorkflowId } from '../../src/rotation/names';
 import type { NotificationEvent } from '../../src/rotation/notifications';
+import type { ReviewInput } from '../../src/rotation/review';
 import type { RotationInput, RotationStatus } from '../../src/rotation/types';
 import { USAGE_SIGNAL, USAGE_WORKFLOW, usageWorkflowId } from '../../src/rotation/usage';
 import type { UsageStatus } from '../../src/rotation/usage';
@@ -25,6 +26,7 @@ import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
 import type { Testbed } from '../testbed/testbed';
 import { until } from '../testbed/until';
+import { createMeteredSecrets } from '../testbed/usage-metrics';
 import { startWireTap } from '../testbed/wire-tap';
 
 /** The first step that leaves something to undo. */
@@ -323,6 +325,11 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       return { workflowId: handle.workflowId, runId: (await handle.describe()).runId };
     },
     'ages-refused': () => checked({ limit: 'soon' }),
+    'environment-reviewed': async () => {
+      await toldOf('rotated', 'reviewed');
+      return reviewed({ covers: 'inherited' });
+    },
+    'review-refused': () => reviewed({ since: 'soon' }),
     'uses-counted-and-rotated': async () => {
       await bed.declare({ used: { type: 'app-secret', rotateAfterUses: 10 } });
       return counted('used', [3, 3, 7, 1], ({ rotations, rotation }) => rotations === 1 && !rotation);
@@ -333,6 +340,30 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       const dependents = [dependent.declaration];
       await bed.declare({ worn: { type: 'app-secret', rotateAfterUses: 10, dependents } });
       return counted('worn', [30, -1], ({ problem }) => problem !== undefined).finally(() => dependent.stop());
+    },
+    'uses-told-by-a-metric': async () => {
+      const metered = createMeteredSecrets(bed);
+      await metered.declare('metered', { rotateAfterUses: 10 });
+      await metered.publish('metered', 12);
+      await metered.watch();
+      const handle = metered.monitor('metered');
+      const rotated = async () => {
+        const { rotations, rotation } = await metered.status('metered');
+        return rotations === 1 && !rotation;
+      };
+      await until('it is counted', rotated, { withinMs: 180_000 });
+      const { runId } = await handle.describe();
+      await handle.cancel();
+      await handle.result().catch(() => undefined);
+      await metered.close([]);
+      return { workflowId: handle.workflowId, runId };
+    },
+    'metrics-of-uses-watched': async () => {
+      const metered = createMeteredSecrets(bed);
+      await metered.declare('watched');
+      const { workflowId, runId } = await metered.watch();
+      await metered.close(['watched', 'metered']);
+      return { workflowId, runId };
     },
     'people-told': () => toldOf('rotation-started', 'told-once'),
     'people-told-whom-the-catalog-names': async () => {
@@ -354,6 +385,13 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     const workflowId = `ages/${environment}/${input.limit ?? 'all'}`;
     const args = [{ environment, requestedBy: 'tester', ...input }];
     return ended(await bed.client.workflow.start('checkSecretAges', { workflowId, taskQueue, args }));
+  }
+
+  async function reviewed(input: Partial<ReviewInput>): Promise<Run> {
+    const { environment, taskQueue } = bed;
+    const workflowId = `review/${environment}/${input.since ?? 'inherited'}`;
+    const args = [{ environment, requestedBy: 'tester', ...input }];
+    return ended(await bed.client.workflow.start('reviewEnvironment', { workflowId, taskQueue, args }));
   }
 
   /** Reports uses, the third report twice, until the counts are as they are to be; then the monitor is cancelled. */

@@ -68,7 +68,7 @@ describeInCluster('the Role of deploy/kubernetes/access.yaml', () => {
   const DEPENDENTS = [
     synced({ name: 'restarted', workloads: [{ deployment: 'orders-reports' }], restart: 'rollout' }),
     synced({ name: 'reloaded', workloads: [{ deployment: 'orders-worker' }], restart: 'reloader' }),
-    synced({ name: 're-reading', restart: 'none' }),
+    synced({ name: 're-reading', workloads: [{ deployment: 'orders-api' }], restart: 'none' }),
     dependent({
       name: 'pushed',
       namespace: PUSHED,
@@ -150,6 +150,7 @@ describeInCluster('the Role of deploy/kubernetes/access.yaml', () => {
     ['POST', deploymentsOf(NAMESPACE)],
     ['PATCH', named(secretsOf(NAMESPACE), 'orders-db')],
     ['PATCH', named(deploymentsOf(NAMESPACE), 'another')],
+    ['PATCH', named(deploymentsOf(NAMESPACE), 'orders-api')],
     ['PATCH', named(access, 'roles/keyturn-delivery')],
     ['DELETE', secretsOf(NAMESPACE)],
     ['DELETE', named(secretsOf(NAMESPACE), 'orders-db')],

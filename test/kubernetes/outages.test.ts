@@ -250,8 +250,10 @@ describeInCluster('a delivery that meets with an outage ends rotated or rolled b
       await permit('dismissed', 'dismissed');
       const message = await expectUndone(dismissed, handle, 'RotationRolledBack');
       expect(message).toContain(`The worker may not get secrets ${stage.namespace}/dismissed`);
-      // Names that are also in the secret are blackened in what others wrote.
-      expect(message).toMatch(/is forbidden: User "system:serviceaccount:\S+ cannot get resource "secrets"/);
+      // Names that are also in the secret, as its user and its database are, are told.
+      expect(message).toMatch(
+        /secrets "dismissed" is forbidden: User "system:serviceaccount:\S+:dismissed" cannot get resource "secrets"/,
+      );
     },
 
     async 'an API server that cannot be reached: refused before anything is changed'() {

@@ -83,6 +83,11 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     return found?.metadata.annotations?.['force-sync'];
   }
 
+  async function resourceVersionOf(name: string): Promise<string | undefined> {
+    const found = await cluster.request<{ metadata: { resourceVersion: string } }>('GET', secretPath(name));
+    return found?.metadata.resourceVersion;
+  }
+
   test('a promoted version arrives at once, with the rights of the Role alone, and is asked for once', async () => {
     const text = await promote('the-second-password');
     const first = await deliverer.sync(DEPENDENT, 'v-2', text);
@@ -132,7 +137,9 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
 
   test('a wait that another attempt began is not begun anew', async () => {
     const early = Date.now() - 600_000;
-    const { failure, tookMs } = await deliverer.sync(DEPENDENT, 'v-5', valueOf('never-promoted-password'), early);
+    const { failure, tookMs } = await deliverer.sync(DEPENDENT, 'v-5', valueOf('never-promoted-password'), {
+      scheduledAt: early,
+    });
     expect(failure?.type).toBe(Cause.NotSynced);
     expect(tookMs).toBeLessThan(15_000);
   });
@@ -213,7 +220,21 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     await delay(1_100);
     const asked = await administrator.sync({ ...dependent, syncTimeoutMs: 2_000 }, 'v-12', valueOf('never-promoted'));
     expect(asked.failure?.message).toContain('it has not changed since it was asked for');
-    expect((await administrator.sync(dependent, 'v-11', text)).failure).toBeUndefined();
+    const before = await resourceVersionOf('templated');
+    const brought = await promote('a-password-in-a-template');
+    // What its rotation knows of the Secret, or does not know because something else of it was written since.
+    for (const resourceVersion of [before, '1']) {
+      const back = { undoes: 'v-12', resourceVersion };
+      const { failure, result } = await administrator.sync(dependent, 'v-11', brought, { back });
+      expect(failure).toBeUndefined();
+      expect(result).toMatchObject({ untouched: resourceVersion === before, came: false });
+    }
+    // Nor does it matter who has asked last, or for which of the secrets that the ExternalSecret reads.
+    const annotations = { 'force-sync': '1700000000' };
+    await cluster.request('PATCH', externalSecretPath('templated'), { metadata: { annotations } });
+    const back = { undoes: 'v-12' };
+    expect((await administrator.sync(dependent, 'v-11', brought, { back })).failure).toBeUndefined();
+    expect(await askedFor(externalSecretPath('templated'))).toBe('v-11, after 1700000000');
   });
 
   test('a ClusterExternalSecret has its ExternalSecret in the namespace synced', async () => {
@@ -241,6 +262,12 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     expect(failure).toBeUndefined();
     expect(tookMs).toBeLessThan(9_000);
     expect(await askedFor(externalSecretPath('everywhere'))).toBe('v-13');
+
+    // Nothing can be seen to change there any more: the operator's word counts.
+    const seenByChange = { ...dependent, expect: 'any-change' as const };
+    const again = await administrator.sync(seenByChange, 'v-13', text, { back: { undoes: 'v-14' } });
+    expect(again.failure).toBeUndefined();
+    expect(again.result).toMatchObject({ untouched: false, came: false });
   });
 
   test('the Role allows nothing else: each refusal names the verb, the resource and the namespace', async () => {

@@ -1,16 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { cacheEntry } from './cache';
 import { onPath } from './executables';
-import { PartUnavailable, secondsSince, type Report } from './part';
+import { PartUnavailable, type Report } from './part';
 import { LOOPBACK } from './ports';
-import { lastLines, runToEnd, startProcess, type RunningProcess } from './processes';
+import { runToEnd, startProcess, type RunningProcess } from './processes';
+import { pythonOf, withoutPythonSettings, type VirtualEnvironment } from './python';
 
 export const MOTO_VERSION = '5.2.5';
+/** moto brings it along; the version is said here so that what it finds fault with changes only when somebody wants it to. */
+const CFN_LINT_VERSION = '1.58.0';
 const MOTO_PACKAGE = `moto[server]==${MOTO_VERSION}`;
 const MOTO_IMAGE = `motoserver/moto:${MOTO_VERSION}`;
-const VENV_ENDS_MS = 10 * 60_000;
+
+/** moto, and cfn-lint beside it. */
+export const MOTO_ENVIRONMENT: VirtualEnvironment = {
+  name: `moto-${MOTO_VERSION}-cfn-lint-${CFN_LINT_VERSION}`,
+  packages: [MOTO_PACKAGE, `cfn-lint==${CFN_LINT_VERSION}`],
+};
 
 /** A way to run moto on this machine. */
 export type MotoStarter = (port: number) => RunningProcess;
@@ -21,14 +26,13 @@ export type MotoStarter = (port: number) => RunningProcess;
  * @throws {PartUnavailable} when neither works here
  */
 export async function motoStarter(report: Report): Promise<MotoStarter> {
-  let pythonFailure = 'there is no python3 on PATH';
-  const python = onPath('python3') ?? onPath('python');
-  if (python !== undefined) {
-    try {
-      return await inVirtualEnvironment(python, report);
-    } catch (error) {
-      pythonFailure = error instanceof Error ? error.message : String(error);
-    }
+  let pythonFailure: string;
+  try {
+    const python = await pythonOf(MOTO_ENVIRONMENT, report);
+    return (port) =>
+      startProcess(python, ['-m', 'moto.server', '-H', LOOPBACK, '-p', `${port}`], { env: withoutPythonSettings() });
+  } catch (error) {
+    pythonFailure = error instanceof Error ? error.message : String(error);
   }
   report(`${pythonFailure}: trying the container ${MOTO_IMAGE}`);
   const docker = await workingDocker();
@@ -38,43 +42,6 @@ export async function motoStarter(report: Report): Promise<MotoStarter> {
     `${pythonFailure}, and no Docker daemon answers`,
     `pip install '${MOTO_PACKAGE}' && moto_server -H ${LOOPBACK} -p 5000, then export AWS_ENDPOINT_URL=http://${LOOPBACK}:5000`,
   );
-}
-
-async function inVirtualEnvironment(python: string, report: Report): Promise<MotoStarter> {
-  const venv = await cacheEntry(
-    `moto-${MOTO_VERSION}`,
-    (folder) => makeVirtualEnvironment(python, folder, report),
-    () => report('waiting for another lab that is installing moto'),
-  );
-  // As a module: the scripts of a virtual environment hold the path that it was made under.
-  return (port) =>
-    startProcess(join(venv, 'bin', 'python'), ['-m', 'moto.server', '-H', LOOPBACK, '-p', `${port}`], {
-      env: withoutPythonSettings(),
-    });
-}
-
-async function makeVirtualEnvironment(python: string, folder: string, report: Report): Promise<void> {
-  const startedAt = Date.now();
-  report(`no AWS_ENDPOINT_URL: installing ${MOTO_PACKAGE} in a Python virtual environment (once)`);
-  const venv = await runToEnd(python, ['-m', 'venv', folder], VENV_ENDS_MS, { env: withoutPythonSettings() });
-  const venvPython = join(folder, 'bin', 'python');
-  if (!venv.succeeded || !existsSync(venvPython)) {
-    throw new Error(`${python} cannot make a virtual environment (${lastLines(venv.output, 1)})`);
-  }
-  const installed = await runToEnd(
-    venvPython,
-    ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', MOTO_PACKAGE],
-    VENV_ENDS_MS,
-    { env: withoutPythonSettings() },
-  );
-  if (!installed.succeeded) throw new Error(`pip cannot install moto (${lastLines(installed.output, 1)})`);
-  report(`installed moto ${MOTO_VERSION} in ${secondsSince(startedAt)}`);
-}
-
-/** Settings that would make Python look outside the virtual environment. */
-function withoutPythonSettings(): NodeJS.ProcessEnv {
-  const { PYTHONHOME: _home, PYTHONPATH: _path, VIRTUAL_ENV: _venv, ...env } = process.env;
-  return env;
 }
 
 async function workingDocker(): Promise<string | undefined> {

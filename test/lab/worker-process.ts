@@ -107,6 +107,6 @@ async function notReady(exited: Promise<ProcessEnd>, output: () => string): Prom
 }
 
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const setting = /^(AWS_(?!SDK_JS)|TEMPORAL_|KEYTURN_|LAB_|PG)/;
+  const setting = /^(AWS_(?!SDK_JS)|TEMPORAL_|KEYTURN_|LAB_|OTEL_|PG)/;
   return Object.fromEntries(Object.entries(env).filter(([name]) => !setting.test(name)));
 }

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { Client, escapeIdentifier, escapeLiteral, Pool } from 'pg';
 import { inLanes } from '../../src/rotation/in-lanes';
 import type { SecretType } from '../../src/rotation/names';
+import { opensDatabase } from '../lab/postgres-login';
+import type { StoredLogin } from '../lab/postgres-login';
 import type { Secrets } from './secrets';
 
 export interface TestDatabase {
@@ -144,19 +146,8 @@ export function createDatabases(secrets: Secrets, declare: Declare, environment:
         typeof version === 'string'
           ? await secrets.value(secret, version)
           : await secrets.valueOfVersion(secret, version.versionId);
-      const { dbname, username, password } = JSON.parse(text) as Record<string, string>;
-      const client = new Client({ host, port: Number(port), database: dbname, user: username, password });
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        await client.query('SELECT 1');
-        return true;
-      } catch (error) {
-        if (['28P01', '28000'].includes((error as { code?: string }).code ?? '')) return false;
-        throw error;
-      } finally {
-        await client.end().catch(() => undefined);
-      }
+      const { dbname, username, password } = JSON.parse(text) as Pick<StoredLogin, 'dbname' | 'username' | 'password'>;
+      return opensDatabase({ host, port: Number(port), dbname, username, password });
     },
 
     async drop(): Promise<void> {

@@ -1,6 +1,4 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { LOOPBACK } from '../lab/ports';
+import { startLoopbackServer } from '../lab/loopback-server';
 
 /** A workload that uses a secret, with a health address. */
 export interface TestDependent {
@@ -19,7 +17,7 @@ export interface TestDependent {
 export async function startDependent(name: string, timeout = '2 seconds'): Promise<TestDependent> {
   let asked = 0;
   let answer: number | (() => Promise<number>) = 200;
-  const server = createServer((_request, response) => {
+  const { origin, stop } = await startLoopbackServer((_request, response) => {
     asked += 1;
     const status = typeof answer === 'number' ? Promise.resolve(answer) : answer();
     status.then(
@@ -27,8 +25,6 @@ export async function startDependent(name: string, timeout = '2 seconds'): Promi
       () => response.destroy(),
     );
   });
-  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
-  const origin = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;
   return {
     declaration: { http: { name, healthUrl: `${origin}/healthz`, timeout } },
     origin,
@@ -38,10 +34,6 @@ export async function startDependent(name: string, timeout = '2 seconds'): Promi
     answer(next) {
       answer = next;
     },
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 }

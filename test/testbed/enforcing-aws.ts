@@ -15,6 +15,8 @@ export interface EnforcingAws {
   region: string;
   /** For the testbed and its workers: where it is, and an administrator's key. */
   settings: Record<string, string>;
+  /** The administrator's. */
+  credentials: AwsCredentials;
   iam: IAMClient;
   /** Makes an IAM user with a key. */
   createUser(name: string): Promise<AwsCredentials>;
@@ -59,6 +61,7 @@ export async function startEnforcingAws(): Promise<EnforcingAws> {
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
+    credentials,
     iam,
     async createUser(name) {
       await iam.send(new CreateUserCommand({ UserName: name }));

@@ -1,8 +1,6 @@
-import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { LOOPBACK } from '../lab/ports';
+import { startLoopbackServer } from '../lab/loopback-server';
 import type { OddAnswer } from './fake-key-service-faults';
 
 export interface SeenRequest {
@@ -24,7 +22,7 @@ export interface ScriptedKeyService {
 export async function startScriptedKeyService(): Promise<ScriptedKeyService> {
   const seen: SeenRequest[] = [];
   let answer: OddAnswer = { status: 200, body: '{}' };
-  const server = createServer((request, response) => {
+  const { origin, stop } = await startLoopbackServer((request, response) => {
     void text(request).then(
       (body) => {
         seen.push({ method: request.method ?? '', target: request.url ?? '', headers: request.headers, body });
@@ -33,17 +31,12 @@ export async function startScriptedKeyService(): Promise<ScriptedKeyService> {
       () => response.destroy(),
     );
   });
-  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
   return {
-    url: `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`,
+    url: origin,
     seen,
     answer(next) {
       answer = next;
     },
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 }

@@ -1,10 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import { LOOPBACK } from '../lab/ports';
+import { startLoopbackServer } from '../lab/loopback-server';
 
 const DAY_MS = 86_400_000;
 const ROTATION_SCOPE = 'sellingpartnerapi::client_credential:rotation';
@@ -142,14 +140,13 @@ export async function startFakeSellingPartnerApi(application: {
     pending.add(timer);
   }
 
-  const server = createServer((request, response) => {
+  const server = await startLoopbackServer((request, response) => {
     const route = `${request.method} ${request.url}`;
     if (route === 'POST /auth/o2/token') giveToken(request, response).catch(() => response.destroy());
     else if (route === 'POST /applications/2023-11-30/clientSecret') makeSecret(request, response);
     else refuse(response, 404, 'The resource is not found.');
   });
-  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
-  const endpoint = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;
+  const endpoint = server.origin;
 
   return {
     endpoint,
@@ -168,10 +165,7 @@ export async function startFakeSellingPartnerApi(application: {
     async stop(): Promise<void> {
       for (const timer of pending) clearTimeout(timer);
       await Promise.all(sending);
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await server.stop();
     },
   };
 }

@@ -6,7 +6,8 @@ import { DefaultLogger } from '@temporalio/worker';
 import type { AuditEntry, AuditLog } from '../../src/activities/audit/audit-log';
 import { createActivityBoundary } from '../../src/activities/boundary/interceptor';
 import { createKubernetesClusters } from '../../src/activities/delivery/kubernetes/clusters';
-import type { KubernetesDependent, Workload } from '../../src/rotation/dependents';
+import type { KubernetesClusters } from '../../src/activities/delivery/kubernetes/clusters';
+import type { BroughtBack, KubernetesDependent, Workload } from '../../src/rotation/dependents';
 import { watchProcessGroup } from '../lab/watcher';
 import { projectFile } from '../lab/project';
 
@@ -14,9 +15,13 @@ import { projectFile } from '../lab/project';
 interface Delivery {
   dependent: KubernetesDependent;
   versionId: string;
-  /** To sync; absent to restart `workload`. */
+  /** To sync; absent to restart `workload`, or to look. */
   text?: string;
+  back?: BroughtBack;
   workload?: Workload;
+  about?: Parameters<KubernetesClusters['restart']>[3];
+  /** To look. */
+  mustBeAvailable?: boolean;
   /** When the activity was scheduled first, in milliseconds since the epoch; now when absent. */
   scheduledAt?: number;
 }
@@ -24,6 +29,8 @@ interface Delivery {
 export interface Delivered {
   /** Absent when it succeeded. */
   failure?: { type: string; message: string; nonRetryable: boolean };
+  /** What it was answered, when it succeeded. */
+  result?: object;
   /** `PATCH deployments`, in the order in which the calls ended. */
   calls: string[];
   tookMs: number;
@@ -31,8 +38,19 @@ export interface Delivered {
 
 /** A process that delivers to Kubernetes with the product's own code; jest cannot load the client library, an ES module, itself. */
 export interface Deliverer {
-  sync(dependent: KubernetesDependent, versionId: string, text: string, scheduledAt?: number): Promise<Delivered>;
-  restart(dependent: KubernetesDependent, workload: Workload, versionId: string): Promise<Delivered>;
+  look(dependent: KubernetesDependent, mustBeAvailable: boolean): Promise<Delivered>;
+  sync(
+    dependent: KubernetesDependent,
+    versionId: string,
+    text: string,
+    more?: Pick<Delivery, 'back' | 'scheduledAt'>,
+  ): Promise<Delivered>;
+  restart(
+    dependent: KubernetesDependent,
+    workload: Workload,
+    versionId: string,
+    about?: Delivery['about'],
+  ): Promise<Delivered>;
   /** Ends it in the midst of what it does; what it has not answered yet rejects. */
   kill(): Promise<void>;
 }
@@ -59,8 +77,9 @@ export function startDeliverer(kubeconfig: string): Deliverer {
   let lastId = 0;
   const ask = (delivery: Delivery) => answerTo(child, { ...delivery, id: ++lastId });
   return {
-    sync: (dependent, versionId, text, scheduledAt) => ask({ dependent, versionId, text, scheduledAt }),
-    restart: (dependent, workload, versionId) => ask({ dependent, versionId, workload }),
+    look: (dependent, mustBeAvailable) => ask({ dependent, versionId: '', mustBeAvailable }),
+    sync: (dependent, versionId, text, more) => ask({ dependent, versionId, text, ...more }),
+    restart: (dependent, workload, versionId, about) => ask({ dependent, versionId, workload, about }),
     async kill() {
       child.kill('SIGKILL');
       await exited;
@@ -90,10 +109,8 @@ function answerTo(child: ChildProcess, question: Question): Promise<Delivered> {
   });
 }
 
-async function deliver(
-  clusters: ReturnType<typeof createKubernetesClusters>,
-  { dependent, versionId, text, workload, scheduledAt = Date.now() }: Delivery,
-): Promise<Delivered> {
+async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, delivery: Delivery): Promise<Delivered> {
+  const { dependent, versionId, text, back, workload, about, mustBeAvailable, scheduledAt = Date.now() } = delivery;
   const entries: AuditEntry[] = [];
   const audit = { append: async (entry: AuditEntry) => void entries.push(entry) } as Partial<AuditLog> as AuditLog;
   const environment = new MockActivityEnvironment(
@@ -102,11 +119,13 @@ async function deliver(
   );
   const started = performance.now();
   let failure: Delivered['failure'];
+  let result: object | undefined;
   try {
-    await environment.run(
-      async (_input: object) => {
-        if (workload) await clusters.restart(dependent, workload, versionId);
-        else await clusters.sync(dependent, versionId, text ?? '');
+    result = await environment.run(
+      (_input: object): Promise<object> => {
+        if (mustBeAvailable !== undefined) return clusters.look(dependent, mustBeAvailable);
+        if (workload) return clusters.restart(dependent, workload, versionId, about);
+        return clusters.sync(dependent, versionId, text ?? '', back);
       },
       { secretId: 'test/secret', step: 'deliver' },
     );
@@ -115,7 +134,7 @@ async function deliver(
     failure = { type: type ?? 'none', message, nonRetryable: nonRetryable ?? false };
   }
   const calls = entries.flatMap((entry) => entry.outsideCalls ?? []).map(({ operation }) => operation);
-  return { failure, calls, tookMs: performance.now() - started };
+  return { failure, result, calls, tookMs: performance.now() - started };
 }
 
 if (require.main === module) {

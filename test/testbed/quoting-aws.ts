@@ -1,7 +1,6 @@
-import { createServer, request as httpRequest } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { LOOPBACK } from '../lab/ports';
+import { startLoopbackServer } from '../lab/loopback-server';
 
 /** One call of Secrets Manager as it was made. */
 export interface SeenCall {
@@ -57,19 +56,14 @@ export async function startQuotingAws(upstream: string): Promise<QuotingAws> {
     response.writeHead(status, headers).end(body);
   }
 
-  const server = createServer((request, response) => {
+  const { origin, stop } = await startLoopbackServer((request, response) => {
     handle(request, response).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
   return {
-    endpoint: `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`,
+    endpoint: origin,
     calls,
     answer: (operation, secretId, answer) => void answers.set(`${operation} ${secretId}`, answer),
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 }
 

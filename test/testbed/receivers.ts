@@ -1,8 +1,8 @@
-import { createServer } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
+import { startLoopbackServer } from '../lab/loopback-server';
 import { LOOPBACK } from '../lab/ports';
 
 /** What an HTTP service was sent. */
@@ -26,7 +26,7 @@ type Answer = number | 'nothing';
 export async function startHttpReceiver(): Promise<HttpReceiver> {
   const received: ReceivedPost[] = [];
   let answer: Answer | (() => Answer) = 202;
-  const server = createServer((request, response) => {
+  const { origin, stop } = await startLoopbackServer((request, response) => {
     void text(request).then((body) => {
       received.push({ path: request.url ?? '', headers: request.headers, body });
       const status = typeof answer === 'function' ? answer() : answer;
@@ -34,18 +34,13 @@ export async function startHttpReceiver(): Promise<HttpReceiver> {
       if (status !== 'nothing') response.writeHead(status, { location: '/elsewhere' }).end(request.url);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
   return {
-    origin: `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`,
+    origin,
     received,
     answer(next) {
       answer = next;
     },
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
   };
 }
 

@@ -26,10 +26,17 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
     return found.SecretString ?? '';
   }
 
+  async function labels(secret: string): Promise<StagingLabels> {
+    const { VersionIdsToStages = {} } = await client.send(new DescribeSecretCommand({ SecretId: idOf(secret) }));
+    const having = (label: string) => Object.entries(VersionIdsToStages).find(([, on]) => on.includes(label))?.[0];
+    return { current: having('AWSCURRENT'), previous: having('AWSPREVIOUS'), pending: having('AWSPENDING') };
+  }
+
   return {
     idOf,
     value,
     valueOfVersion,
+    labels,
     /** @returns the VersionId. */
     async create(secret: string, text: string, more: Partial<CreateSecretCommandInput> = {}): Promise<string> {
       const created = await client.send(
@@ -48,6 +55,18 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
       );
       return put.VersionId ?? '';
     },
+    /** As a person does who moves AWSCURRENT by hand, from wherever it is, and nothing else. */
+    async makeCurrent(secret: string, to: string | undefined): Promise<void> {
+      const { current } = await labels(secret);
+      await client.send(
+        new UpdateSecretVersionStageCommand({
+          SecretId: idOf(secret),
+          VersionStage: 'AWSCURRENT',
+          RemoveFromVersionId: current,
+          MoveToVersionId: to,
+        }),
+      );
+    },
     /** As a person does who brings a version into use: AWSCURRENT moves, and AWSPENDING is taken off. */
     async moveCurrent(secret: string, from: string, to: string): Promise<void> {
       const SecretId = idOf(secret);
@@ -57,12 +76,6 @@ export function createSecrets(client: SecretsManagerClient, environment: string)
         );
       await move('AWSCURRENT', from, to);
       await move('AWSPENDING', to);
-    },
-    async labels(secret: string): Promise<StagingLabels> {
-      const { VersionIdsToStages = {} } = await client.send(new DescribeSecretCommand({ SecretId: idOf(secret) }));
-      const having = (label: string) =>
-        Object.entries(VersionIdsToStages).find(([, labels]) => labels.includes(label))?.[0];
-      return { current: having('AWSCURRENT'), previous: having('AWSPREVIOUS'), pending: having('AWSPENDING') };
     },
     async versionIds(secret: string): Promise<string[]> {
       const { Versions = [] } = await client.send(

@@ -1,10 +1,11 @@
 import { DEFAULT_MAX_AGE_MS } from '../../rotation/ages';
 import type { AgesPage, SecretAgeEntry } from '../../rotation/ages';
 import { secondarySecretIdOf, secretIdOf } from '../../rotation/names';
-import { readCatalog } from '../catalog';
-import type { FleetCatalog } from '../fleet/survey';
+import type { ReviewCoverage } from '../../rotation/review';
 import { measureAge } from '../metrics';
 import type { MetricSink } from '../metrics';
+import { reviewedSecrets } from '../review/catalog';
+import type { ReviewCatalog } from '../review/catalog';
 import type { ListedSecret, SecretAges } from '../secrets-manager/ages';
 import type { StepInput } from '../step-input';
 
@@ -12,12 +13,14 @@ export interface LookAtAgesInput extends StepInput {
   environment: string;
   /** Instead of the catalog's, in milliseconds. */
   limitMs?: number;
+  /** Only the secrets that a review is of; all when absent. */
+  covers?: ReviewCoverage;
   /** Where the page begins; the first page when absent. */
   from?: string;
 }
 
 export interface AgesDependencies {
-  catalog: { load(): Promise<Pick<FleetCatalog, 'secrets'>> };
+  catalog: { load(): Promise<ReviewCatalog> };
   ages: SecretAges;
   metrics: MetricSink;
 }
@@ -36,12 +39,15 @@ export function createAgesActivities({ catalog, ages, metrics }: AgesDependencie
 
   return {
     /** How old the current versions of one page of secrets are; it is measured too. Reads no value. */
-    async lookAtAges({ environment, limitMs, from }: LookAtAgesInput): Promise<AgesPage> {
-      const declared = await readCatalog(async () => (await catalog.load()).secrets(environment));
+    async lookAtAges({ environment, limitMs, covers = 'all', from }: LookAtAgesInput): Promise<AgesPage> {
+      const { secrets: declared, others, undeclaredToo } = await reviewedSecrets(catalog, environment, covers);
       const known = new Map(declared.map((secret) => [secret.secretId, secret]));
+      const leftOut = new Set(others.map(({ secretId }) => secretId));
       // The second key of a grace period comes and goes with its primary.
       const secondaries = new Set(
-        declared.filter(({ type }) => type === 'api-key').map(({ secretId }) => secondarySecretIdOf(secretId)),
+        [...declared, ...others]
+          .filter(({ type }) => type === 'api-key')
+          .map(({ secretId }) => secondarySecretIdOf(secretId)),
       );
       const now = Date.now();
       const entryOf = async ({ secretId, current, changedAt }: ListedSecret): Promise<SecretAgeEntry> => {
@@ -61,7 +67,9 @@ export function createAgesActivities({ catalog, ages, metrics }: AgesDependencie
       };
 
       const page = await ages.list(secretIdOf(environment, ''), from);
-      const listed = page.secrets.filter(({ secretId }) => !secondaries.has(secretId));
+      const isWanted = ({ secretId }: ListedSecret) =>
+        known.has(secretId) || (undeclaredToo && !leftOut.has(secretId) && !secondaries.has(secretId));
+      const listed = page.secrets.filter(isWanted);
       const secrets: SecretAgeEntry[] = [];
       for (let n = 0; n < listed.length; n += LANES) {
         secrets.push(...(await Promise.all(listed.slice(n, n + LANES).map(entryOf))));
@@ -70,9 +78,9 @@ export function createAgesActivities({ catalog, ages, metrics }: AgesDependencie
     },
 
     /** The secrets that the catalog declares and Secrets Manager's list may lack. */
-    async listDeclared({ environment, limitMs }: LookAtAgesInput): Promise<SecretAgeEntry[]> {
-      const declared = await readCatalog(async () => (await catalog.load()).secrets(environment));
-      return declared.map(({ secret, type, maxAgeMs }) => ({
+    async listDeclared({ environment, limitMs, covers = 'all' }: LookAtAgesInput): Promise<SecretAgeEntry[]> {
+      const { secrets } = await reviewedSecrets(catalog, environment, covers);
+      return secrets.map(({ secret, type, maxAgeMs }) => ({
         secret,
         type,
         limitMs: limitMs ?? maxAgeMs,

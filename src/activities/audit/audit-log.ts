@@ -97,4 +97,12 @@ export interface AuditLog {
 /** The audit log cannot be reached, refuses, or was asked something that makes no sense. Its message holds no password. */
 export class AuditLogError extends Error {
   override readonly name = 'AuditLogError';
+
+  constructor(
+    message: string,
+    /** PostgreSQL's SQLSTATE, where it was PostgreSQL that refused. */
+    readonly sqlState?: string,
+  ) {
+    super(message);
+  }
 }

@@ -1,4 +1,4 @@
-import { Pool } from 'pg';
+import { DatabaseError, Pool } from 'pg';
 import type { PoolClient } from 'pg';
 import type { AuditEntry, AuditFilter, AuditLog, AuditRecord, ChainHead } from './audit-log';
 import { AuditLogError } from './audit-log';
@@ -6,6 +6,8 @@ import { parseChainHead, verifyChain } from './chain';
 import type { StoredRecord } from './chain';
 import { entryText } from './entry-text';
 import { createGroupCommit } from './group-commit';
+import { createReviewLog } from './review-log';
+import type { ReviewLog } from './review-log';
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
@@ -21,11 +23,12 @@ const COLUMNS = `seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US
 
 /**
  * The audit log in PostgreSQL, as deploy/postgres/audit.sql sets it up. It connects when it is first used, and again by
- * itself after an outage. `append` needs a member of `keyturn_audit_writer`, `list` and `verify` of `keyturn_audit_reader`.
+ * itself after an outage. `append` needs a member of `keyturn_audit_writer`, `list` and `verify` of `keyturn_audit_reader`, and what
+ * reviews ask for one of either.
  *
  * @param url `postgres://user:password@host:port/database`.
  */
-export function createPostgresAuditLog(url: string): AuditLog {
+export function createPostgresAuditLog(url: string): AuditLog & ReviewLog {
   const { place, passwords } = describeUrl(url);
   const pool = new Pool({
     connectionString: url,
@@ -46,7 +49,7 @@ export function createPostgresAuditLog(url: string): AuditLog {
       if (error instanceof AuditLogError) throw error;
       let told = reasonOf(error);
       for (const password of passwords) told = told.replaceAll(password, '[redacted]');
-      throw new AuditLogError(`the audit database ${place} answered: ${told}`);
+      throw new AuditLogError(`the audit database ${place} answered: ${told}`, sqlStateOf(error));
     }
   }
 
@@ -64,6 +67,7 @@ export function createPostgresAuditLog(url: string): AuditLog {
           return await verifyChain(allRecords(client), await readHead(client), expected);
         });
       }),
+    ...createReviewLog((sql, values) => named(async () => (await pool.query(sql, values)).rows)),
     async close() {
       await appends.settled();
       await pool.end();
@@ -153,6 +157,10 @@ function describeUrl(url: string): { place: string; passwords: string[] } {
   }
   const passwords = [parsed.password, password, parsed.searchParams.get('password') ?? ''].filter(Boolean);
   return { place: `${parsed.host}${parsed.pathname}`, passwords };
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  return error instanceof DatabaseError ? error.code : undefined;
 }
 
 function percentDecoded(text: string): string | undefined {

@@ -8,13 +8,15 @@ import type { Catalog, CatalogSource, EnvironmentBackup } from '../catalog';
 import { failure } from '../failures';
 import type { Credentials } from '../postgres/credentials';
 import type { PostgresServers } from '../postgres/server';
-import { isStaged } from '../secrets-manager/activities';
+import { isStaged } from '../secrets-manager/staged-candidate';
 import type { SecretStore } from '../secrets-manager/store';
 import type { StepInput } from '../step-input';
 import { backedUpSecret } from './backups';
 import type { Backups } from './backups';
 import type { BackupBucket } from './bucket';
-import type { BackedUpSecret } from './document';
+import type { BackedUpSecret, OpenedBackup } from './document';
+import { hasExisted } from './past';
+import type { PastOfSecrets } from './past';
 import { retentionWarnings } from './retention';
 
 export interface BackupPlanInput extends StepInput {
@@ -69,10 +71,11 @@ export interface BackupDependencies {
   bucket: BackupBucket;
   postgres: PostgresServers;
   credentials: Credentials;
+  audit: PastOfSecrets;
 }
 
 export function createBackupActivities(dependencies: BackupDependencies) {
-  const { catalog, secrets, backups, bucket, postgres, credentials } = dependencies;
+  const { catalog, secrets, backups, bucket, postgres, credentials, audit } = dependencies;
 
   async function planFor(environment: string): Promise<EnvironmentBackup & { plans: Catalog }> {
     const { plans, found } = await readCatalog(async () => {
@@ -102,9 +105,17 @@ export function createBackupActivities(dependencies: BackupDependencies) {
     return (await postgres.probe(login)) === 'opened' ? 'same' : 'target-differs';
   }
 
-  async function isLost(environment: string, secret: string): Promise<boolean> {
-    const found = await secrets.describe(secretIdOf(environment, secret));
-    return !found?.labels.current || found.scheduledForDeletion;
+  /** What it means that a declared secret is not in a backup. */
+  async function withoutBackup(
+    environment: string,
+    secret: string,
+    backup: OpenedBackup,
+  ): Promise<Pick<SecretDifference, 'lost' | 'neverCreated'>> {
+    const secretId = secretIdOf(environment, secret);
+    const found = await secrets.describe(secretId);
+    if (found) return found.labels.current && !found.scheduledForDeletion ? {} : { lost: true };
+    const existed = backup.wasUnreadable(secret) || (await hasExisted(audit, secretId));
+    return existed ? { lost: true } : { neverCreated: true };
   }
 
   return {
@@ -181,7 +192,7 @@ export function createBackupActivities(dependencies: BackupDependencies) {
           const backedUp = opened.secret(secret);
           if (!declared.has(secret)) return { secret, difference: 'not-declared' };
           if (!backedUp) {
-            return { secret, difference: 'not-in-backup', ...((await isLost(environment, secret)) && { lost: true }) };
+            return { secret, difference: 'not-in-backup', ...(await withoutBackup(environment, secret, opened)) };
           }
           const plan = plans.restorePlan(environment, secret);
           return {

@@ -105,7 +105,9 @@ export function createBackups(secrets: SecretStore, bucket: BackupBucket, envelo
         );
       }
       const key = backupObjectKey(environment, time, only);
-      const sealed = await envelope.seal(writeDocument({ environment, time }, backedUp), { environment, time, keyArn });
+      const unreadable = leftOut.filter(({ expected }) => expected).map(({ secret }) => secret);
+      const document = writeDocument({ environment, time }, backedUp, unreadable);
+      const sealed = await envelope.seal(document, { environment, time, keyArn });
       await bucket.put(plan.bucket, key, sealed, keyArn);
       return { url: backupUrl({ bucket: plan.bucket, key }), secrets: backedUp.length, leftOut };
     },

@@ -23,11 +23,15 @@ interface BackupDocument {
   environment: string;
   time: string;
   secrets: BackedUpSecret[];
+  /** The names of those that existed and could not be backed up; earlier backups do not say. */
+  unreadable?: string[];
 }
 
 /** A backup that was verified as a whole. */
 export interface OpenedBackup {
   names: string[];
+  /** Whether it says that a secret existed and could not be backed up. */
+  wasUnreadable(name: string): boolean;
   /** One secret of it; its values are registered for redaction. `undefined` when the backup does not hold it. */
   secret(name: string): BackedUpSecret | undefined;
 }
@@ -35,8 +39,9 @@ export interface OpenedBackup {
 export function writeDocument(
   { environment, time }: Pick<BackupReference, 'environment' | 'time'>,
   secrets: BackedUpSecret[],
+  unreadable: string[],
 ): string {
-  return JSON.stringify({ format: FORMAT, environment, time, secrets } satisfies BackupDocument);
+  return JSON.stringify({ format: FORMAT, environment, time, secrets, unreadable } satisfies BackupDocument);
 }
 
 /** @throws BackupDamaged when it is not what {@link writeDocument} wrote; the parser's message, which quotes it, is not passed on. */
@@ -51,6 +56,7 @@ export function readDocument(text: string, backup: BackupReference): OpenedBacku
   const secrets = new Map(document.secrets.map((secret) => [secret.name, secret]));
   return {
     names: [...secrets.keys()],
+    wasUnreadable: (name) => document.unreadable?.includes(name) ?? false,
     secret(name) {
       const secret = secrets.get(name);
       if (secret) for (const version of [secret.current, secret.previous]) protect(version?.text ?? '');

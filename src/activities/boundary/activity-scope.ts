@@ -16,10 +16,19 @@ export interface OutsideCall {
   times?: number;
 }
 
+/**
+ * Sees outside calls as they are made, such as to trace them. It must not fail, and nobody waits for it.
+ *
+ * @returns is told how the call ended: its outcome as in {@link OutsideCall}, and whether it threw.
+ */
+export type OutsideCallObserver = (system: string, operation: string) => (outcome: string, threw: boolean) => void;
+
 interface ActivityScope {
   /** The activity's cancellation. */
   cancelled?: AbortSignal;
-  secretValues: Set<string>;
+  onOutsideCall?: OutsideCallObserver;
+  /** With the parts of each that are secret; all of it when undefined. */
+  secretValues: Map<string, readonly string[] | undefined>;
   calls: OutsideCall[];
   /** Calls beyond {@link CALLS_IN_DETAIL}, summed by system, operation and outcome. */
   furtherCalls: Map<string, OutsideCall & { times: number }>;
@@ -41,18 +50,25 @@ const scopes = new AsyncLocalStorage<ActivityScope>();
  *
  * @param cancelled ends the making of further outside calls.
  */
-export function runInActivityScope<T>(run: () => Promise<T>, cancelled?: AbortSignal): Promise<T> {
-  return scopes.run({ secretValues: new Set(), calls: [], furtherCalls: new Map(), cancelled }, run);
+export function runInActivityScope<T>(
+  run: () => Promise<T>,
+  cancelled?: AbortSignal,
+  onOutsideCall?: OutsideCallObserver,
+): Promise<T> {
+  return scopes.run({ secretValues: new Map(), calls: [], furtherCalls: new Map(), cancelled, onOutsideCall }, run);
 }
 
 /**
  * Registers a secret value, or anything that it can be derived from or that opens the same door (a whole secret string,
  * a SCRAM verifier), so that nothing that leaves the activity holds it. Values under 6 characters are not looked for.
  *
+ * @param parts the parts of the value that are secret in themselves, where that is certain: {@link redactFragments} then leaves pieces
+ * without any of them.
  * @returns the value itself, so that it can be wrapped where the value is first seen.
  */
-export function protect(value: string): string {
-  if (value.length >= SHORTEST_PROTECTED) scopes.getStore()?.secretValues.add(value);
+export function protect(value: string, parts?: readonly string[]): string {
+  const values = scopes.getStore()?.secretValues;
+  if (value.length >= SHORTEST_PROTECTED) values?.set(value, parts ?? values.get(value));
   return value;
 }
 
@@ -62,18 +78,18 @@ export function protect(value: string): string {
  */
 export function redact(text: string): string {
   const scope = scopes.getStore();
-  return scope ? redactValues(text, scope.secretValues) : text;
+  return scope ? redactValues(text, scope.secretValues.keys()) : text;
 }
 
 /** Like {@link redact}, and replaces pieces of values too: for messages that others wrote and may have shortened. */
 export function redactFragments(text: string): string {
   const scope = scopes.getStore();
-  return scope ? redactValues(text, scope.secretValues, { fragments: true }) : text;
+  return scope ? redactValues(text, scope.secretValues.keys(), { fragmentsOf: scope.secretValues }) : text;
 }
 
 /** Whether a text holds a protected value of 16 characters or more in one of the forms of {@link redact}. */
 export function holdsProtectedValue(text: string): boolean {
-  const values = [...(scopes.getStore()?.secretValues ?? [])];
+  const values = [...(scopes.getStore()?.secretValues.keys() ?? [])];
   const long = values.filter((value) => value.length >= LONG_ENOUGH_TO_BE_SURE);
   return redactValues(text, long) !== text;
 }
@@ -90,18 +106,21 @@ export async function outsideCall<T>(
   call: () => Promise<T>,
   answer: (result: T) => string = () => 'ok',
 ): Promise<T> {
-  scopes.getStore()?.cancelled?.throwIfAborted();
+  const scope = scopes.getStore();
+  scope?.cancelled?.throwIfAborted();
+  const ended = scope?.onOutsideCall?.(system, operation);
   const startedAt = new Date().toISOString();
   const started = performance.now();
-  const note = (outcome: string): void => {
+  const note = (outcome: string, threw: boolean): void => {
+    ended?.(outcome, threw);
     noteCall({ system, operation, startedAt, durationMs: Math.round(performance.now() - started), outcome });
   };
   try {
     const result = await call();
-    note(answer(result));
+    note(answer(result), false);
     return result;
   } catch (error) {
-    note(redact(errorCode(error) ?? errorClass(error)));
+    note(redact(errorCode(error) ?? errorClass(error)), true);
     throw error;
   }
 }

@@ -5,12 +5,18 @@ import { Cause } from '../../rotation/errors';
 import type { AuditEntry, AuditLog } from '../audit/audit-log';
 import { failure } from '../failures';
 import { holdsProtectedValue, runInActivityScope } from './activity-scope';
+import type { OutsideCallObserver } from './activity-scope';
 import { failedEntry, identityOf, operatorActEntries, startedEntry, stepName, succeededEntry } from './audit-entry';
 import type { ActivityIdentity } from './audit-entry';
 import { safeFailure } from './safe-failure';
 
 /** The server must hear several heartbeats within the timeout, so that a lost or late one is no death. */
 const HEARTBEATS_PER_TIMEOUT = 5;
+
+interface Boundary {
+  audit: AuditLog;
+  onOutsideCall?: OutsideCallObserver;
+}
 
 /**
  * What stands around every activity, regular or local: its scope of secret values and outside calls, heartbeats, an audit
@@ -20,21 +26,25 @@ const HEARTBEATS_PER_TIMEOUT = 5;
  * retry: the workflow waits with a timer, where operators see it, and runs the step again. Before the step that means that
  * nothing was touched; after it, that the step runs once more, which every step allows.
  */
-export function createActivityBoundary({ audit }: { audit: AuditLog }): ActivityInterceptorsFactory {
+export function createActivityBoundary({ audit, onOutsideCall }: Boundary): ActivityInterceptorsFactory {
   return (context) => ({
     inbound: {
       execute: (input, next) =>
-        runInActivityScope(async () => {
-          const identity = identityOf(context.info, input.args[0]);
-          const endHeartbeats = beginHeartbeats(context);
-          try {
-            return await recorded(audit, identity, context, () => next(input));
-          } catch (error) {
-            throw safeFailure(error, stepName(identity), context.cancellationSignal.aborted);
-          } finally {
-            endHeartbeats();
-          }
-        }, context.cancellationSignal),
+        runInActivityScope(
+          async () => {
+            const identity = identityOf(context.info, input.args[0]);
+            const endHeartbeats = beginHeartbeats(context);
+            try {
+              return await recorded(audit, identity, context, () => next(input));
+            } catch (error) {
+              throw safeFailure(error, stepName(identity), context.cancellationSignal.aborted);
+            } finally {
+              endHeartbeats();
+            }
+          },
+          context.cancellationSignal,
+          onOutsideCall,
+        ),
     },
   });
 }

@@ -13,17 +13,22 @@ const BASE64_CHARACTER = /[A-Za-z0-9+/=_-]/;
  * Replaces every occurrence of the values, in clear, base64, base64url, hex, URL-encoded and JSON-escaped form.
  * Base64 is found wherever the value stands in the encoded text, as in `user:password` of an Authorization header.
  *
- * @param fragments also replaces every piece of a value of 6 characters or more, for texts of which one does not know
- * how they quote: error messages shorten what they show.
+ * @param fragmentsOf also replaces every piece of a value of 6 characters or more, for texts of which one does not know
+ * how they quote: error messages shorten what they show. Where the parts of the value that are secret are given, only pieces that touch
+ * one of them.
  */
-export function redactValues(text: string, values: Iterable<string>, { fragments = false } = {}): string {
+export function redactValues(
+  text: string,
+  values: Iterable<string>,
+  { fragmentsOf }: { fragmentsOf?: ReadonlyMap<string, readonly string[] | undefined> } = {},
+): string {
   const spans: Span[] = [];
   for (const value of values) {
     for (const form of literalForms(value)) spans.push(...occurrences(text, form));
     for (const form of base64Forms(value)) {
       spans.push(...occurrences(text, form).map((span) => withBase64Neighbours(text, span)));
     }
-    if (fragments) spans.push(...fragmentSpans(text, value));
+    if (fragmentsOf) spans.push(...fragmentSpans(text, value, fragmentsOf.get(value)));
   }
   return replaceSpans(text, spans);
 }
@@ -81,9 +86,14 @@ function occurrences(text: string, form: string): Span[] {
   return spans;
 }
 
-function fragmentSpans(text: string, value: string): Span[] {
+function fragmentSpans(text: string, value: string, parts: readonly string[] = [value]): Span[] {
   const pieces = new Set<string>();
-  for (let i = 0; i + FRAGMENT_LENGTH <= value.length; i++) pieces.add(value.slice(i, i + FRAGMENT_LENGTH));
+  for (const [start, end] of parts.flatMap((part) => occurrences(value, part))) {
+    const last = Math.min(end - 1, value.length - FRAGMENT_LENGTH);
+    for (let i = Math.max(0, start - FRAGMENT_LENGTH + 1); i <= last; i++) {
+      pieces.add(value.slice(i, i + FRAGMENT_LENGTH));
+    }
+  }
   const spans: Span[] = [];
   for (let i = 0; i + FRAGMENT_LENGTH <= text.length; i++) {
     if (pieces.has(text.slice(i, i + FRAGMENT_LENGTH))) spans.push([i, i + FRAGMENT_LENGTH]);

@@ -1,9 +1,18 @@
-import type { Dependent, EcsDependent, HttpDependent, KubernetesDependent, Workload } from '../../rotation/dependents';
+import type {
+  BroughtBack,
+  Dependent,
+  EcsDependent,
+  HttpDependent,
+  KubernetesDependent,
+  Workload,
+} from '../../rotation/dependents';
+import { secretPlace } from '../../rotation/dependents';
 import type { SecretStore } from '../secrets-manager/store';
 import type { StepInput } from '../step-input';
 import type { EcsServices } from './ecs';
 import { seeHealthy } from './http';
-import type { KubernetesClusters } from './kubernetes/clusters';
+import type { KubernetesClusters, RestartResult } from './kubernetes/clusters';
+import type { SyncResult } from './kubernetes/sync-result';
 
 export interface DeliverInput extends StepInput {
   /** The version that the dependents have to use. */
@@ -13,16 +22,27 @@ export interface DeliverInput extends StepInput {
 
 export interface LookAtDependentsInput extends StepInput {
   dependents: Dependent[];
+  /** Fails when a workload that will be restarted is not available. */
+  mustBeAvailable?: boolean;
+}
+
+export interface SeenDependents {
+  /** The resourceVersion of each Kubernetes Secret that is there, by {@link secretPlace}. */
+  resourceVersions: Record<string, string>;
 }
 
 export interface SyncInput extends StepInput {
   /** The version that the Kubernetes Secret has to hold. */
   versionId: string;
   dependent: KubernetesDependent;
+  /** Absent for a version that is new to the dependents. */
+  back?: BroughtBack;
 }
 
 export interface RestartInput extends SyncInput {
   workload: Workload;
+  /** When the Kubernetes Secret got the version, in milliseconds since the epoch by the API server's clock; as far as is known. */
+  changedAt?: number;
 }
 
 export interface DeployInput extends StepInput {
@@ -43,13 +63,17 @@ export interface DeliveryDependencies {
 export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryDependencies) {
   return {
     /** Sees that there is everything that a delivery will need, before anything is changed. */
-    async lookAtDependents({ dependents }: LookAtDependentsInput): Promise<void> {
+    async lookAtDependents({ dependents, mustBeAvailable = false }: LookAtDependentsInput): Promise<SeenDependents> {
+      const resourceVersions: SeenDependents['resourceVersions'] = {};
       await Promise.all(
         dependents.map(async (dependent) => {
-          if (dependent.kind === 'kubernetes') await kubernetes.look(dependent);
           if (dependent.kind === 'ecs') await ecs.look(dependent);
+          if (dependent.kind !== 'kubernetes') return;
+          const { resourceVersion } = await kubernetes.look(dependent, mustBeAvailable);
+          if (resourceVersion !== undefined) resourceVersions[secretPlace(dependent)] = resourceVersion;
         }),
       );
+      return { resourceVersions };
     },
 
     /**
@@ -61,14 +85,15 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     },
 
     /** Gets a version into a Kubernetes Secret, and waits until it is there. */
-    async syncToKubernetes({ secretId, versionId, dependent }: SyncInput): Promise<void> {
+    async syncToKubernetes({ secretId, versionId, dependent, back }: SyncInput): Promise<SyncResult> {
       const text = await secrets.readVersion(secretId, versionId);
-      await kubernetes.sync(dependent, versionId, text);
+      return kubernetes.sync(dependent, versionId, text, back);
     },
 
     /** Has a workload started anew for a version, once, and waits until it is available. */
-    async restartWorkload({ versionId, dependent, workload }: RestartInput): Promise<void> {
-      await kubernetes.restart(dependent, workload, versionId);
+    async restartWorkload({ versionId, dependent, workload, ...about }: RestartInput): Promise<RestartResult> {
+      const { back, changedAt } = about;
+      return kubernetes.restart(dependent, workload, versionId, { undoes: back?.undoes, changedAt });
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */

@@ -5,6 +5,7 @@ import { formatDuration } from '../../rotation/durations';
 import type { HttpDependent } from '../../rotation/dependents';
 import { outsideCall } from '../boundary/activity-scope';
 import { failure } from '../failures';
+import { withTimeLimit } from '../time-limit';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
@@ -34,7 +35,7 @@ async function ask(url: string, cancelled: AbortSignal): Promise<number | string
     return await outsideCall('http', 'GET health', async () => {
       const response = await fetch(url, {
         redirect: 'manual',
-        signal: AbortSignal.any([cancelled, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+        signal: withTimeLimit(cancelled, ANSWER_TIMEOUT_MS),
       });
       await response.body?.cancel();
       return response.status;

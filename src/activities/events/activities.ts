@@ -1,10 +1,9 @@
 import type { WorkflowClient } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { KmsKeyUse } from '../../rotation/events';
-import { ROTATION_WORKFLOWS, rotationWorkflowId } from '../../rotation/names';
-import type { RotationResult } from '../../rotation/types';
 import { readCatalog } from '../catalog';
 import type { EnvironmentBackup } from '../catalog';
+import { replacedSince } from '../emergency';
 import type { StepInput } from '../step-input';
 import type { KmsKeyUses } from './kms-key-uses';
 
@@ -30,9 +29,6 @@ export interface EventDependencies {
   keyUses: KmsKeyUses;
   rotations: Pick<WorkflowClient, 'getHandle'>;
 }
-
-/** Going back to an older value runs under the same ID, and does not help against a leak. */
-const ROTATIONS: readonly string[] = Object.values(ROTATION_WORKFLOWS);
 
 export function createEventActivities({ catalog, keyUses, rotations }: EventDependencies) {
   return {
@@ -62,13 +58,10 @@ export function createEventActivities({ catalog, keyUses, rotations }: EventDepe
       return uses;
     },
 
-    /** Whether the latest rotation of a secret began after that time, and has rotated it. */
+    /** Whether the latest rotation of a secret began after that time, and has rotated it as an emergency. */
     async wasRotatedSince({ environment, secret, since }: WasRotatedSinceInput): Promise<boolean> {
-      const handle = rotations.getHandle(rotationWorkflowId(environment, secret));
       try {
-        const { status, startTime, type } = await handle.describe();
-        if (status.name !== 'COMPLETED' || startTime.getTime() < since || !ROTATIONS.includes(type)) return false;
-        return ((await handle.result()) as Partial<RotationResult>).outcome === 'rotated';
+        return (await replacedSince(rotations, environment, secret, since)) !== undefined;
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return false;
         throw error;

@@ -4,6 +4,7 @@ import { secretTypesOf } from '../../rotation/fleet';
 import type { FleetPolicy, FleetSecret, FleetSurvey, FleetType } from '../../rotation/fleet';
 import type { SecretType } from '../../rotation/names';
 import type { RotationPlan } from '../../rotation/plan';
+import type { UsageMetric } from '../../rotation/usage-metric';
 import { readCatalog } from '../catalog';
 import { parseDatabaseSecret } from '../secrets-manager/database-secret';
 import type { SecretAges } from '../secrets-manager/ages';
@@ -22,6 +23,7 @@ export interface FleetCatalog {
     maxAgeMs: number;
     schedule?: object;
     rotateAfterUses?: number;
+    usesMetric?: UsageMetric;
   }[];
   plan(environment: string, secret: string): RotationPlan;
   fleetPolicy(environment: string): FleetPolicy;

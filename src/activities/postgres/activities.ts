@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Cause } from '../../rotation/errors';
 import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../failures';
+import { readOwnCurrent } from '../secrets-manager/current-version';
 import type { StepInput } from '../step-input';
 import type { Credentials, DatabaseTarget } from './credentials';
 import { endSessions, ensureLogin, lockRole, openSessions, setRolePassword } from './roles';
@@ -45,10 +45,6 @@ export interface RestoreLoginInput extends LoginInput {
   /** Whether logins out of use are locked, as the catalog says. */
   locked: boolean;
 }
-
-/** Secrets Manager is eventually consistent: right after a label has moved, a reader may still get the version before. */
-const LABEL_READS = 5;
-const LABEL_READ_PAUSE_MS = 500;
 
 const REMEDY = {
   refused: "Store the password that works, or set the role's password to the stored one",
@@ -159,17 +155,7 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
 
     /** Logs in as an application would: with whatever AWSCURRENT is now, which must be the given version. */
     async verifyAsApplication(input: LoginInput): Promise<void> {
-      let login = await credentials.current(input.secretId, input.target);
-      for (let again = 0; login.versionId !== input.versionId && again < LABEL_READS; again++) {
-        await sleep(LABEL_READ_PAUSE_MS);
-        login = await credentials.current(input.secretId, input.target);
-      }
-      if (login.versionId !== input.versionId) {
-        throw failure(
-          Cause.CandidateRefused,
-          `AWSCURRENT of ${input.secretId} is version ${login.versionId} and not ${input.versionId}: somebody moved the label meanwhile.`,
-        );
-      }
+      const login = await readOwnCurrent(input, () => credentials.current(input.secretId, input.target));
       const probe = await postgres.probe(login);
       if (probe === 'opened') return;
       throw failure(

@@ -4,9 +4,8 @@ import {
   ListSecretVersionIdsCommand,
 } from '@aws-sdk/client-secrets-manager';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { outsideCall } from '../boundary/activity-scope';
-import { errorNameOf } from '../aws-errors';
-import { toFailure } from './aws-errors';
+import { createSecretsManagerCalls } from './calls';
+import { LABEL } from './staging-labels';
 
 /** When a secret changed, without its value. Times are milliseconds since the epoch. */
 export interface SecretAge {
@@ -42,16 +41,7 @@ export interface SecretAges {
 
 /** To look up one, DescribeSecret and not ListSecrets, whose answers may be five minutes old (AWS: 'ListSecrets'). */
 export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): SecretAges {
-  async function lookUp<T>(secretId: string, operation: string, send: () => Promise<T>): Promise<T | undefined> {
-    return outsideCall('secretsmanager', operation, async () => {
-      try {
-        return await send();
-      } catch (error) {
-        if (errorNameOf(error) === 'ResourceNotFoundException') return undefined;
-        throw toFailure(error, secretId, operation);
-      }
-    });
-  }
+  const { lookUp } = createSecretsManagerCalls();
 
   return {
     async look(secretId) {
@@ -61,7 +51,7 @@ export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): Se
       if (!found) return undefined;
       const labels = Object.values(found.VersionIdsToStages ?? {}).flat();
       const changed = found.LastChangedDate ?? found.CreatedDate;
-      return { changedAt: changed?.getTime() ?? 0, wasRotated: labels.includes('AWSPREVIOUS') };
+      return { changedAt: changed?.getTime() ?? 0, wasRotated: labels.includes(LABEL.previous) };
     },
 
     async currentSince(secretId) {
@@ -71,7 +61,7 @@ export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): Se
         const page = await lookUp(secretId, 'ListSecretVersionIds', () =>
           client.send(new ListSecretVersionIdsCommand({ SecretId: secretId, NextToken: token })),
         );
-        const current = page?.Versions?.find(({ VersionStages }) => VersionStages?.includes('AWSCURRENT'));
+        const current = page?.Versions?.find(({ VersionStages }) => VersionStages?.includes(LABEL.current));
         if (current) return current.CreatedDate?.getTime();
         NextToken = page?.NextToken;
       } while (NextToken);
@@ -87,7 +77,7 @@ export function createSecretAges(client: Pick<SecretsManagerClient, 'send'>): Se
       const secrets = (page?.SecretList ?? []).flatMap((listed): ListedSecret[] => {
         const { Name: secretId = '', SecretVersionsToStages: labels = {} } = listed;
         if (!secretId.startsWith(prefix)) return [];
-        const current = Object.entries(labels).find(([, stages]) => stages.includes('AWSCURRENT'))?.[0];
+        const current = Object.entries(labels).find(([, stages]) => stages.includes(LABEL.current))?.[0];
         const changed = listed.LastChangedDate ?? listed.LastRotatedDate ?? listed.CreatedDate;
         return [{ secretId, current, changedAt: changed?.getTime() ?? 0 }];
       });

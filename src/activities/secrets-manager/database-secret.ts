@@ -5,7 +5,8 @@ import { protect } from '../boundary/activity-scope';
 import { failure } from '../failures';
 import { parseJsonSecret } from './json-secret';
 
-const ENGINES = ['postgres', 'postgresql', 'aurora-postgresql'];
+/** What `engine` may say of a database secret that Keyturn rotates. */
+export const ENGINES = ['postgres', 'postgresql', 'aurora-postgresql'];
 
 /** A database secret as AWS shapes it ('JSON structure of AWS Secrets Manager database credential secrets'). */
 export interface DatabaseSecret {

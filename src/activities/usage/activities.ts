@@ -2,6 +2,7 @@ import { ApplicationFailure, WorkflowFailedError, WorkflowNotFoundError } from '
 import type { WorkflowClient } from '@temporalio/client';
 import { Cause } from '../../rotation/errors';
 import type { RotationResult } from '../../rotation/types';
+import type { UsageMetric } from '../../rotation/usage-metric';
 import { readCatalog } from '../catalog';
 import { failure } from '../failures';
 import type { FleetCatalog } from '../fleet/survey';
@@ -19,6 +20,8 @@ export interface LookUpUsageInput extends StepInput {
 export interface UsageFacts {
   /** The catalog's `rotateAfterUses`. */
   limit?: number;
+  /** The catalog's `usesMetric`. */
+  metric?: UsageMetric;
   /** VersionId of AWSCURRENT; absent when there is none. */
   version?: string;
   /** How the rotation ended; absent while it runs. */
@@ -78,6 +81,7 @@ export function createUsageActivities({ catalog, secrets, workflows }: UsageDepe
       const { labels } = await secrets.inspect(secretId);
       return {
         ...(declared.rotateAfterUses !== undefined && { limit: declared.rotateAfterUses }),
+        ...(declared.usesMetric !== undefined && { metric: declared.usesMetric }),
         ...(labels.current !== undefined && { version: labels.current }),
         ...(ended && { ended }),
       };

@@ -6,6 +6,7 @@ import { alternatingUsersDatabase, appSecret, singleUserDatabase } from './gener
 import { HTTP_CALLS, httpProvider } from './http-provider';
 import { secretKey, workload, workloadOrService } from './kubernetes';
 import { SCHEDULE_MAPPINGS } from './schedule';
+import { usesMetric } from './usage-metric';
 
 /** What a mapping is and which keys it may have. */
 export interface KnownKeys {
@@ -21,6 +22,7 @@ export function knownKeysOfSecret(path: readonly PropertyKey[], mapping: unknown
     if (index === 'calendar') return known('a calendar', SCHEDULE_MAPPINGS.calendar);
     return known('a schedule', SCHEDULE_MAPPINGS.schedule);
   }
+  if (part === 'usesMetric') return known('the metric of uses', usesMetric);
   if (part === 'delivery') return known('the delivery', delivery);
   if (part === 'fields') return known('the fields of an API key', API_KEY_MAPPINGS.fields);
   if (part === 'phaseIn') return known('a step of the phase-in', API_KEY_MAPPINGS.phaseInStep);

@@ -1,16 +1,18 @@
 import { z } from 'zod';
+import { REVIEWS } from '../../rotation/review';
 import { duration, line, oneOf } from '../values';
 import { delivery, dependents } from './dependents';
 import { schedule } from './schedule';
-
-/** How often somebody looks at a secret and asks whether it is still needed. */
-const REVIEW_INTERVALS = ['weekly', 'monthly', 'quarterly', 'yearly'] as const;
-export type ReviewInterval = (typeof REVIEW_INTERVALS)[number];
+import { usesMetric } from './usage-metric';
 
 /** What an environment says for all its secrets and each secret may say for itself. */
 export const policyKeys = {
   maxAge: duration('How old the secret may become before it is to be rotated').optional(),
-  review: oneOf(REVIEW_INTERVALS).optional().describe('How often somebody asks whether the secret is still needed'),
+  review: oneOf(REVIEWS)
+    .optional()
+    .describe(
+      'How often people are reminded to look at the secret and ask whether it is still needed, on the first Monday of the month, the quarter or the year, or every Monday; or off',
+    ),
   stepTimeout: duration(
     'How long one step is retried before the rotation is rolled back; 15 minutes when absent',
   ).optional(),
@@ -29,7 +31,10 @@ export const secretKeys = {
     .min(1)
     .max(1_000_000_000_000)
     .optional()
-    .describe('After so many uses of one version, as applications report them, the secret is rotated'),
+    .describe(
+      'After so many uses of one version, as applications report them or usesMetric counts them, the secret is rotated',
+    ),
+  usesMetric: usesMetric.optional(),
   dependents,
   delivery: delivery.optional(),
 };

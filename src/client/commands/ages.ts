@@ -1,7 +1,7 @@
 import { createPostgresAuditLog } from '../../activities/audit/postgres-audit-log';
 import type { AgesReport, SecretAgeEntry } from '../../rotation/ages';
 import { formatDuration, parseDuration } from '../../rotation/durations';
-import { checkAges } from '../ages-client';
+import { askForReport } from '../environment-report';
 import { OperatorError, UsageError } from '../errors';
 import { ExitCode } from '../exit-codes';
 import { untilInterrupted } from '../interrupt';
@@ -40,8 +40,10 @@ async function ages(shell: Shell, environment: string, { limit, start, reason }:
   }
   const config = readConfig(shell.env);
   const input = { environment, limit, start, tell: false, reason, requestedBy: operatorName(shell.env) };
+  const summary = `How old the secrets of ${environment} are`;
+  const asking = { workflowType: 'checkSecretAges', prefix: 'ages', input, summary };
   const report = await withTemporal(config, (client) =>
-    untilInterrupted((signal) => checkAges(client, config.taskQueue, input, signal)),
+    untilInterrupted((signal) => askForReport<AgesReport>(client, config.taskQueue, asking, signal)),
   );
   const by = await whoRotated(shell, config.auditDatabaseUrl, environment);
   const secrets = report.secrets.map((secret) => ({ ...secret, rotatedBy: by.get(secret.version ?? '') }));

@@ -2,12 +2,12 @@ import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { AuditFilter, AuditLog, AuditRecord, AuditVerification } from '../../activities/audit/audit-log';
 import { createPostgresAuditLog } from '../../activities/audit/postgres-audit-log';
-import { parseDuration } from '../../rotation/durations';
 import { OperatorError, UsageError } from '../errors';
 import { ExitCode } from '../exit-codes';
 import { readConfig } from '../session';
 import type { Answer, Shell } from '../shell';
 import { table } from '../table';
+import { readPastTime } from '../times';
 import type { Register, Run } from './registration';
 
 interface ListOptions {
@@ -37,7 +37,7 @@ function registerList(audit: Command, run: Run): void {
     .option('--environment <environment>', 'all secrets of an environment')
     .option('--workflow <id>', 'workflow ID, such as rotation/dev/database/app')
     .option('--who <name>', 'who asked for it')
-    .option('--since <time>', "an ISO 8601 time, or how long ago, such as '2 days'", readSince)
+    .option('--since <time>', "an ISO 8601 time, or how long ago, such as '2 days'", readPastTime)
     .option('--limit <n>', 'at most so many, the newest (default 100)', readLimit)
     .action(({ secret, workflow, ...filter }: ListOptions) =>
       run((shell) => list(shell, { ...filter, secretId: secret, workflowId: workflow })),
@@ -109,13 +109,6 @@ function verificationText({ ok, records, head, problems }: AuditVerification): s
   const count = records === 1 ? '1 record' : `${records} records`;
   const end = head ? `\nNote the head elsewhere and give it to --expect next time: ${head.seq}:${head.hash}` : '';
   return `The chain is whole: ${count}.${end}`;
-}
-
-function readSince(text: string): Date {
-  const ago = parseDuration(text);
-  const time = ago === undefined ? Date.parse(text) : Date.now() - ago;
-  if (Number.isNaN(time)) throw new InvalidArgumentError("Expected an ISO 8601 time or a duration such as '2 days'.");
-  return new Date(time);
 }
 
 function readLimit(text: string): number {

@@ -114,10 +114,10 @@ const DIFFERENCE: Record<RestoredSecret['difference'], string> = {
   'not-in-backup': 'not in the backup',
 };
 
-function rowOf({ secret, difference, outcome, message, lost }: RestoredSecret): string[] {
+function rowOf({ secret, difference, outcome, message, lost, neverCreated }: RestoredSecret): string[] {
   return [
     secret,
-    `${DIFFERENCE[difference]}${lost ? ', and missing' : ''}`,
+    `${DIFFERENCE[difference]}${lost ? ', and missing' : neverCreated ? ', and never created' : ''}`,
     message ? `${outcome}: ${message}` : outcome,
   ];
 }

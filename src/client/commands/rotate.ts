@@ -47,7 +47,7 @@ export const registerRotate: Register = (program, run) => {
     .option('--reason <text>', 'why, for the audit trail')
     .option('--detach', 'do not wait for the end')
     .option('--grace-period <duration>', "how long the old credential stays valid, such as '7 days'", readDuration)
-    .option('--emergency', 'the credential leaked: no grace period')
+    .option('--emergency', 'the credential leaked: no grace period, and what runs already is ended and rotated again')
     .action((target: string, options: RotateOptions) => run((shell) => rotate(shell, target, options)));
 };
 

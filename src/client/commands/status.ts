@@ -1,5 +1,9 @@
+import { UsageError } from '../errors';
+import { aboutSecret, runsText, runText } from '../environment-text';
+import { followFleet } from '../fleet';
+import { FleetNotRunning } from '../fleet-errors';
 import { parseSecretArgument } from '../secret-argument';
-import { readConfig, withKeyturn } from '../session';
+import { openCatalog, readConfig, withKeyturn } from '../session';
 import type { Answer, Shell } from '../shell';
 import { usesColour } from '../shell';
 import { reportText, runningText } from '../report-text';
@@ -11,17 +15,60 @@ export const registerStatus: Register = (program, run) => {
   program
     .command('status')
     .summary('what runs, or where one rotation stands')
-    .description('Lists the rotations that run, or shows the latest rotation of one secret, running or ended.')
-    .argument('[secret]', '<environment>/<name>')
-    .option('--follow', 'wait for the end of a running rotation, showing its steps')
-    .action((secret: string | undefined, { follow: wait }: { follow?: boolean }) =>
-      run((shell) => (secret === undefined ? listRunning(shell) : showOne(shell, secret, wait === true))),
+    .description(
+      'Lists what runs: fleets, backups and restores of whole environments, and single rotations; with an environment what runs there. ' +
+        'With a secret it shows its latest rotation, running or ended.',
+    )
+    .argument('[what]', '<environment>, or <environment>/<name>')
+    .option('--follow', "wait for the end of a running rotation, showing its steps, or of an environment's fleet")
+    .action((what: string | undefined, { follow: wait = false }: { follow?: boolean }) =>
+      run((shell) => {
+        if (what === undefined) return listRunning(shell, wait);
+        return what.includes('/') ? showOne(shell, what, wait) : showEnvironment(shell, what, wait);
+      }),
     );
 };
 
-async function listRunning(shell: Shell): Promise<Answer> {
-  const running = await withKeyturn(readConfig(shell.env), (keyturn) => keyturn.running());
-  return { result: { running }, text: runningText(running) };
+async function listRunning(shell: Shell, wait: boolean): Promise<Answer> {
+  if (wait) throw new UsageError('--follow goes with an environment or a secret.');
+  return withKeyturn(readConfig(shell.env), async (keyturn) => {
+    const [environments, running] = await Promise.all([keyturn.environments.all(), keyturn.running()]);
+    const text = [...(environments.length > 0 ? [runsText(environments), ''] : []), runningText(running)].join('\n');
+    return { result: { environments, running }, text };
+  });
+}
+
+async function showEnvironment(shell: Shell, environment: string, wait: boolean): Promise<Answer> {
+  const config = readConfig(shell.env);
+  await refuseUnknown(environment, () => openCatalog(config));
+  return withKeyturn(config, async (keyturn) => {
+    const runs = await keyturn.environments.of(environment);
+    const fleet = runs.find(({ kind }) => kind === 'fleet');
+    if (wait) {
+      if (!fleet) throw new FleetNotRunning(environment);
+      return followFleet(shell, keyturn, fleet);
+    }
+    const running = await keyturn.running(environment);
+    const text = [
+      ...(runs.length > 0
+        ? runs.map(runText)
+        : [
+            `No fleet, backup or restore of ${environment} is running. How old its secrets are: keyturn ages ${environment}`,
+          ]),
+      runningText(running),
+    ].join('\n\n');
+    return { result: { environment, environments: runs, running }, text };
+  });
+}
+
+/** That nothing runs under a misspelt name would be no comfort. Without a catalog at hand, it is shown all the same. */
+async function refuseUnknown(environment: string, open: () => ReturnType<typeof openCatalog>): Promise<void> {
+  const catalog = await open().catch(() => undefined);
+  const known = catalog?.environments().map(({ environment: name }) => name);
+  if (!known || known.includes(environment)) return;
+  throw new UsageError(
+    `'${environment}' is no environment of the catalog, which declares ${known.join(', ')}, and names no secret. Expected <environment>/<name>, such as dev/database/app, or an environment.\nSee what runs: keyturn status`,
+  );
 }
 
 async function showOne(shell: Shell, text: string, wait: boolean): Promise<Answer> {
@@ -32,6 +79,15 @@ async function showOne(shell: Shell, text: string, wait: boolean): Promise<Answe
       const { workflowId, runId } = report;
       return follow(shell, keyturn, { environment, secret, secretId, workflowId, runId });
     }
-    return { result: reportAt(report, Date.now()), text: reportText(report, usesColour(shell.env, shell.stdout)) };
+    const [[fleet], emergency] = await Promise.all([
+      keyturn.environments.of(environment, ['fleet']),
+      keyturn.environments.emergencyOf(environment, secret),
+    ]);
+    return {
+      result: { ...reportAt(report, Date.now()), ...(fleet && { fleet }), ...(emergency && { emergency }) },
+      text: [reportText(report, usesColour(shell.env, shell.stdout)), ...aboutSecret(secretId, fleet, emergency)].join(
+        '\n',
+      ),
+    };
   });
 }

@@ -1,4 +1,4 @@
-import type { Catalog } from '../../catalog';
+import type { Catalog, CatalogSecret } from '../../catalog';
 import type { UsageStatus } from '../../rotation/usage';
 import { openCatalog, readConfig, withTemporal } from '../session';
 import type { Answer, Shell } from '../shell';
@@ -10,7 +10,9 @@ export const registerUsage: Register = (program, run) => {
   const usage = program
     .command('usage')
     .summary('how often secrets were used, and reporting it')
-    .description('Shows how often the versions in use were used, as applications report it, and reports uses.');
+    .description(
+      'Shows how often the versions in use were used, as applications report it and metrics tell, and reports uses.',
+    );
   usage
     .command('show', { isDefault: true })
     .summary('how often secrets were used')
@@ -33,13 +35,22 @@ export const registerUsage: Register = (program, run) => {
 
 async function show(shell: Shell, environment: string, secret?: string): Promise<Answer> {
   const config = readConfig(shell.env);
-  const names = namesOf(await openCatalog(config), environment, secret);
+  const catalog = await openCatalog(config);
+  const names = namesOf(catalog, environment, secret);
   const secrets = await withTemporal(config, (client) =>
     new UsageClient(client, config.taskQueue).counts(environment, names),
   );
   const of = secret === undefined ? environment : `${environment}/${secret}`;
-  const text = secrets.length === 0 ? `No uses of ${of} were reported.` : countsText(secrets);
-  return { result: { environment, secrets }, text };
+  const notCounted = catalog
+    .secrets(environment)
+    .filter((declared) => names.includes(declared.secret) && isNotCounted(declared, secrets));
+  const text = [
+    secrets.length === 0 ? `No uses of ${of} were reported.` : countsText(secrets),
+    ...notCounted.map(
+      ({ secret: name }) => `${name}: its metric is not counted yet. The schedule that sees to it: keyturn apply`,
+    ),
+  ].join('\n');
+  return { result: { environment, secrets, notCounted: notCounted.map((declared) => declared.secret) }, text };
 }
 
 async function report(
@@ -59,6 +70,11 @@ async function report(
     result: { environment, secret, batch, count: uses },
     text: `${uses} uses of ${environment}/${secret} are reported.\nSee the counts: keyturn usage ${environment} ${secret}`,
   };
+}
+
+/** The catalog names a metric, and nobody counts it. */
+function isNotCounted({ secret, usesMetric }: CatalogSecret, counted: readonly UsageStatus[]): boolean {
+  return usesMetric !== undefined && !counted.some((status) => status.secret === secret && status.metric !== undefined);
 }
 
 /** @throws UnknownSecretError */
@@ -82,9 +98,20 @@ function countsText(secrets: UsageStatus[]): string {
         rotation ? `runs since ${rotation.startedAt}` : `${rotations} so far`,
       ]),
     ]),
-    ...secrets.flatMap(({ secret, problem, lastRefusal }) => [
+    ...secrets.flatMap(({ secret, problem, lastRefusal, metric }) => [
+      ...(metric ? metricLines(metric).map((line) => `${secret}: ${line}`) : []),
       ...(problem ? [`${secret}: ${problem.message} Tried again at ${problem.retryAt}.`] : []),
       ...(lastRefusal ? [`${secret}: the last report that was refused: ${lastRefusal}.`] : []),
     ]),
   ].join('\n');
+}
+
+function metricLines({ name, total, countedUntil, lost, problem }: NonNullable<UsageStatus['metric']>): string[] {
+  return [
+    countedUntil === undefined
+      ? `${name} was not read yet.`
+      : `${total} of the total are from ${name}, counted until ${countedUntil}.`,
+    ...(lost ? [`${name} was not counted from ${lost.from} to ${lost.until}: too old when it could be read.`] : []),
+    ...(problem ? [`${problem.message} Tried again at ${problem.retryAt}.`] : []),
+  ];
 }

@@ -8,7 +8,8 @@ const TIMEOUT_MS = 5_000;
 // From the catalogs, because looking a function up by its name fails without USAGE on its schema.
 const RIGHTS = `
   SELECT has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AS "mayAppend",
-         has_schema_privilege(n.oid, 'USAGE') AND pg_has_role('keyturn_audit_reader', 'USAGE') AS "mayRead"
+         has_schema_privilege(n.oid, 'USAGE') AND pg_has_role('keyturn_audit_reader', 'USAGE') AS "mayRead",
+         EXISTS (SELECT FROM pg_proc c WHERE c.pronamespace = n.oid AND c.proname = 'failures') AS "canCount"
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
    WHERE n.nspname = 'keyturn_audit' AND p.proname = 'append'`;
 
@@ -33,7 +34,7 @@ export async function checkAuditDatabase(url: string | undefined): Promise<Check
       client.on('error', () => undefined);
       try {
         await client.connect();
-        const { rows } = await client.query<{ mayAppend: boolean; mayRead: boolean }>(RIGHTS);
+        const { rows } = await client.query<Rights>(RIGHTS);
         return rightsCheck(rows[0]);
       } finally {
         await client.end().catch(() => undefined);
@@ -43,12 +44,22 @@ export async function checkAuditDatabase(url: string | undefined): Promise<Check
   );
 }
 
-function rightsCheck(rights: { mayAppend: boolean; mayRead: boolean } | undefined): Check {
-  if (!rights) {
-    return failed(
+interface Rights {
+  mayAppend: boolean;
+  mayRead: boolean;
+  /** Set up by a version that has reviews. */
+  canCount: boolean;
+}
+
+const SET_UP = 'psql "$ADMIN_DATABASE_URL" -v ON_ERROR_STOP=1 -f deploy/postgres/audit.sql';
+
+function rightsCheck(rights: Rights | undefined): Check {
+  if (!rights) return failed(NAME, 'reachable, but the audit log is not set up in it', SET_UP);
+  if (rights.mayAppend && !rights.canCount) {
+    return warning(
       NAME,
-      'reachable, but the audit log is not set up in it',
-      'psql "$ADMIN_DATABASE_URL" -v ON_ERROR_STOP=1 -f deploy/postgres/audit.sql',
+      'this login may append, but reviews cannot count failures: it was set up before there were any',
+      SET_UP,
     );
   }
   if (rights.mayAppend) return ok(NAME, `this login may append${rights.mayRead ? ' and read' : ''}`);

@@ -14,8 +14,9 @@ import { connectedClusters } from '../../activities/delivery/kubernetes/cluster'
 import { createSnsClients } from '../../activities/notify/sns';
 import { createCredentials } from '../../activities/postgres/credentials';
 import { createPostgresServers } from '../../activities/postgres/server';
-import { createSecretStore } from '../../activities/secrets-manager/store';
+import { createSecretStore } from '../../activities/secrets-manager/aws-store';
 import type { SecretStore } from '../../activities/secrets-manager/store';
+import { createUsageMetrics } from '../../activities/usage/metric-sums';
 import type { Catalog } from '../../catalog';
 import type { Dependent } from '../../rotation/dependents';
 import type { RotationPlan } from '../../rotation/plan';
@@ -40,6 +41,7 @@ import { checkEcsDependent } from './ecs-check';
 import { checkKubernetesDependent } from './kubernetes-checks';
 import type { KubernetesAccess } from './kubernetes-checks';
 import { checkTemporal } from './temporal-checks';
+import { checkUsageMetric } from './usage-metric-check';
 
 /** How many secrets are looked at at once. */
 const LANES = 8;
@@ -104,13 +106,32 @@ async function checkCatalogAndSecrets(config: Config, env: Environment): Promise
     });
     // Channels are the same for all environments.
     const channels = await checkChannels({ stores: { secrets, env }, sns }, catalog.notifications(''));
-    return [declared, ...aws, ...perSecret.flat(), ...channels, ...(await checkAllBackups(env, catalog))];
+    return [
+      ...[declared, ...aws, ...perSecret.flat(), ...(await checkAllUsageMetrics(catalog))],
+      ...[...channels, ...(await checkAllBackups(env, catalog))],
+    ];
   } finally {
     client.destroy();
     ecs.destroy();
     sns.close();
     keyClients.iam.destroy();
     keyClients.sqs.destroy();
+  }
+}
+
+async function checkAllUsageMetrics(catalog: Catalog): Promise<Check[]> {
+  const metrics = createUsageMetrics(AWS_CLIENT_OPTIONS);
+  const counted = catalog
+    .secrets()
+    .flatMap(({ secretId, usesMetric }) => (usesMetric ? [{ secretId, usesMetric }] : []));
+  const checks: Check[] = [];
+  try {
+    await inLanes(counted, LANES, async ({ secretId, usesMetric }, index) => {
+      checks[index] = await checkUsageMetric(metrics, secretId, usesMetric);
+    });
+    return checks;
+  } finally {
+    metrics.close();
   }
 }
 

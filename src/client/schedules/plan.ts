@@ -1,9 +1,9 @@
 import type { ScheduleDescription } from '@temporalio/client';
+import { OWNER_MEMO } from '../../rotation/schedule-ids';
 import { digestOf, readingOf, timesText } from './reading';
 import type { WantedSchedule } from './wanted';
 
-/** Below these names ownership and the digest are noted: the first in the schedule's memo, the second in that of what it starts. */
-export const OWNER_MEMO = 'keyturnTaskQueue';
+/** Below this name the digest is noted, in the memo of what the schedule starts. */
 export const DIGEST_MEMO = 'keyturnDigest';
 
 /** The note of a schedule that the catalog, and no operator, has paused. */

@@ -1,12 +1,12 @@
 import type { ScheduleDescription, ScheduleClient } from '@temporalio/client';
 import { ScheduleAlreadyRunning, ScheduleNotFoundError } from '@temporalio/client';
 import { inLanes } from '../../rotation/in-lanes';
+import { environmentOf, OWNER_MEMO, SCHEDULE_ID_PREFIX } from '../../rotation/schedule-ids';
 import { serverReason } from '../temporal-failures';
 import type { PlannedSchedule } from './plan';
-import { DIGEST_MEMO, isOwned, OWNER_MEMO, pausedOf, planDeletion, planSchedule } from './plan';
+import { DIGEST_MEMO, isOwned, pausedOf, planDeletion, planSchedule } from './plan';
 import { digestOf, readingOf } from './reading';
 import type { WantedSchedule } from './wanted';
-import { environmentOf, SCHEDULE_ID_PREFIX } from './wanted';
 
 /** What came of one schedule. Plain JSON. */
 export interface AppliedSchedule extends PlannedSchedule {
@@ -78,7 +78,7 @@ export class KeyturnSchedules {
       action: actionWithDigest(wanted),
       policies: wanted.policies,
       memo: { [OWNER_MEMO]: this.taskQueue },
-      state: pausedOf(wanted, { paused: false }),
+      state: { ...pausedOf(wanted, { paused: false }), ...(wanted.runsAtOnce && { triggerImmediately: true }) },
     });
   }
 

@@ -1,9 +1,15 @@
 import type { CalendarSpec, Range, ScheduleOptions, ScheduleSpec } from '@temporalio/client';
 import { DAYS_OF_WEEK, MONTHS, ScheduleOverlapPolicy } from '@temporalio/client';
 import { createHash } from 'node:crypto';
+import { reviewCalendar } from '../../catalog';
 import type { Calendar, Catalog, CatalogSecret, EnvironmentPolicy, ScheduleTimes } from '../../catalog';
 import type { CheckAgesInput } from '../../rotation/ages';
+import { REVIEW_INTERVALS, REVIEW_WORKFLOW } from '../../rotation/review';
+import type { ReviewCoverage, ReviewInput, ReviewInterval } from '../../rotation/review';
+import { rotationScheduleId, SCHEDULE_ID_PREFIX } from '../../rotation/schedule-ids';
 import type { RotationInput } from '../../rotation/types';
+import { USAGE_WATCH_WORKFLOW } from '../../rotation/usage-metric';
+import type { WatchUsageMetricsInput } from '../../rotation/usage-metric';
 
 /** A schedule that the catalog asks for, in the shape in which Temporal takes it. */
 export interface WantedSchedule {
@@ -14,24 +20,16 @@ export interface WantedSchedule {
   policies: { overlap: ScheduleOverlapPolicy; catchupWindow: number; pauseOnFailure: boolean };
   /** Whether the catalog keeps it from running. */
   paused: boolean;
-}
-
-/** All schedule IDs of Keyturn begin with it. */
-export const SCHEDULE_ID_PREFIX = 'keyturn/';
-const SCHEDULE_ID = /^keyturn\/(?:rotation\/([^/]+)\/.+|environment\/([^/]+)|ages\/([^/]+))$/;
-
-/** The environment that a schedule ID of Keyturn names; `undefined` for any other ID. */
-export function environmentOf(scheduleId: string): string | undefined {
-  const [, ofRotation, ofEnvironment, ofAges] = SCHEDULE_ID.exec(scheduleId) ?? [];
-  return ofRotation ?? ofEnvironment ?? ofAges;
+  /** Whether it runs once as soon as it is created. */
+  runsAtOnce?: true;
 }
 
 /** Who a scheduled run is said to be asked for by. */
 const REQUESTED_BY = 'schedule';
 
 /**
- * The schedules that a catalog asks for: one for each secret that is rotated by itself, and the weekly run and
- * the daily age check of each environment.
+ * The schedules that a catalog asks for: one for each secret that is rotated by itself, and the weekly run,
+ * the daily age check and the reviews of each environment, and the hourly watch over uses where metrics count them.
  * Secrets' schedules start `rotate`, whose rotation runs under the secret's own workflow ID; so a scheduled and a manual rotation
  * never meet on one secret.
  *
@@ -43,19 +41,22 @@ export function wantedSchedules(catalog: Catalog, taskQueue: string, environment
   return catalog
     .environments()
     .filter((policy) => environment === undefined || policy.environment === environment)
-    .flatMap((policy) => [
-      ...weeklyRun(policy, taskQueue),
-      ...secrets
-        .filter((secret) => secret.environment === policy.environment)
-        .flatMap((secret) => rotation(policy, secret, taskQueue)),
-      ...ageCheck(policy, taskQueue),
-    ]);
+    .flatMap((policy) => {
+      const own = secrets.filter((secret) => secret.environment === policy.environment);
+      return [
+        ...weeklyRun(policy, taskQueue),
+        ...own.flatMap((secret) => rotation(policy, secret, taskQueue)),
+        ...ageCheck(policy, taskQueue),
+        ...reviews(policy, own, taskQueue),
+        ...usageWatch(policy, own, taskQueue),
+      ];
+    });
 }
 
 function rotation(policy: EnvironmentPolicy, declared: CatalogSecret, taskQueue: string): WantedSchedule[] {
   const { environment, secret, secretId, schedule } = declared;
   if (!schedule) return [];
-  const scheduleId = `${SCHEDULE_ID_PREFIX}rotation/${secretId}`;
+  const scheduleId = rotationScheduleId(secretId);
   const input: RotationInput = { environment, secret, requestedBy: REQUESTED_BY };
   return [
     {
@@ -103,6 +104,61 @@ function ageCheck({ environment, schedules }: EnvironmentPolicy, taskQueue: stri
   ];
 }
 
+/** One as often as the environment says, and one for each other interval that a secret of it has. */
+function reviews(policy: EnvironmentPolicy, secrets: CatalogSecret[], taskQueue: string): WantedSchedule[] {
+  const { environment, review: inherited } = policy;
+  const others = new Set(secrets.map(({ review }) => review).filter((own) => own !== inherited));
+  return [
+    ...(inherited === 'off' ? [] : [review(policy, inherited, 'inherited', environment, taskQueue)]),
+    ...REVIEW_INTERVALS.filter((interval) => others.has(interval)).map((interval) =>
+      review(policy, interval, interval, `${environment}/${interval}`, taskQueue),
+    ),
+  ];
+}
+
+function review(
+  { environment, schedules }: EnvironmentPolicy,
+  interval: ReviewInterval,
+  covers: ReviewCoverage,
+  name: string,
+  taskQueue: string,
+): WantedSchedule {
+  const input: ReviewInput = { environment, covers, reason: `the ${interval} review`, requestedBy: REQUESTED_BY };
+  const summary = `The ${interval} review of ${environment}`;
+  return {
+    scheduleId: `${SCHEDULE_ID_PREFIX}review/${name}`,
+    environment,
+    spec: {
+      calendars: [calendarSpecOf(reviewCalendar(interval, schedules))],
+      timezone: schedules.timeZone,
+      jitter: 0,
+    },
+    action: actionOf(REVIEW_WORKFLOW, `scheduled/review/${name}`, taskQueue, input, summary),
+    policies: policiesOf(schedules.catchUpWindowMs),
+    paused: false,
+  };
+}
+
+/** Monitors of uses run by themselves; this starts them, and again when somebody has ended one. */
+function usageWatch(policy: EnvironmentPolicy, secrets: readonly CatalogSecret[], taskQueue: string): WantedSchedule[] {
+  if (!secrets.some(({ usesMetric }) => usesMetric !== undefined)) return [];
+  const { environment } = policy;
+  const scheduleId = `${SCHEDULE_ID_PREFIX}usage/${environment}`;
+  const input: WatchUsageMetricsInput = { environment, requestedBy: REQUESTED_BY };
+  const summary = `Have the uses counted that metrics of ${environment} tell`;
+  return [
+    {
+      scheduleId,
+      environment,
+      spec: { ...specOf({ everyMs: HOUR_MS }, policy, scheduleId), jitter: 0 },
+      action: actionOf(USAGE_WATCH_WORKFLOW, `scheduled/usage/${environment}`, taskQueue, input, summary),
+      policies: policiesOf(policy.schedules.catchUpWindowMs),
+      paused: false,
+      runsAtOnce: true,
+    },
+  ];
+}
+
 /** Temporal appends the time of the run to the workflow ID. */
 function actionOf(
   workflowType: string,
@@ -130,6 +186,7 @@ function specOf(times: ScheduleTimes, policy: EnvironmentPolicy, scheduleId: str
 }
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 1_440 * MINUTE_MS;
 
 /**

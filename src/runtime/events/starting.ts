@@ -2,15 +2,13 @@ import { isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError 
 import type { WorkflowClient } from '@temporalio/client';
 import { EVENT_WORKFLOW, eventWorkflowId } from '../../rotation/events';
 import type { KeyturnEvent } from '../../rotation/events';
+import { PRIORITY } from '../../rotation/priority';
 
 /** gRPC, 'Status codes and their use in gRPC': it is so however often it is tried. */
 const INVALID_ARGUMENT = 3;
 
 /** What came of an event; `left` when Temporal will never take it. */
 export type StartedEvent = { workflowId: string; started: boolean } | { left: string };
-
-/** Before everything else; what people start by hand has 3. */
-const LEAK_PRIORITY = { priorityKey: 1 };
 
 /**
  * Starts `handleEvent` for an event; for one that was started before, whether it still runs or not, nothing.
@@ -33,7 +31,7 @@ export async function startEvent(
       workflowIdConflictPolicy: 'FAIL',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       staticSummary: summaryOf(event),
-      ...(event.kind === 'leak' && { priority: LEAK_PRIORITY }),
+      ...(event.kind === 'leak' && { priority: PRIORITY.emergency }),
     });
     return { workflowId, started: true };
   } catch (error) {

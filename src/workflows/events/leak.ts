@@ -8,34 +8,33 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { longerPause, PATIENCE_MS } from '../../rotation/emergency';
 import { Cause } from '../../rotation/errors';
 import type { RefusedDetails } from '../../rotation/errors';
 import { EVENT_REQUESTER } from '../../rotation/events';
 import type { EventResult, LeakEvent } from '../../rotation/events';
 import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
+import { PRIORITY } from '../../rotation/priority';
 import type { AbortRequest, EndGracePeriodRequest } from '../../rotation/types';
 import type { rotate } from '../rotate';
 import { activitiesFor } from '../saga/activities';
 import { rotationRolledBack } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
 
-/** Before everything else, and inherited by the rotation; what people start by hand has 3. */
-const EMERGENCY_PRIORITY = { priorityKey: 1 };
-/** How long a rotation that is in the way is waited for. */
-const PATIENCE_MS = 24 * 60 * 60_000;
-const PAUSE_MS = { first: 5_000, longest: 5 * 60_000 };
+/** The first pause after the front door of an earlier worker was refused, and how long one look is tried. */
+const PAUSE_MS = 5_000;
 const LOOKING_MS = 60_000;
 
 /**
- * Rotates a secret that leaked, by the front door. A rotation that runs already may have begun before the leak, so it is not enough: its
- * grace period is ended, and it is waited for.
+ * Rotates a secret that leaked, by the front door, which ends what is in the way. The front door of a worker that did not do that yet is
+ * refused while another rotation runs; only then are its end waited for and the front door tried again here.
  */
 export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
   const { environment, secret, reason } = event;
   const { workflowId, startTime } = workflowInfo();
   const since = startTime.getTime();
   const deadline = since + PATIENCE_MS;
-  let pause = PAUSE_MS.first;
+  let pause = PAUSE_MS;
   let aborted: AbortRequest | undefined;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -44,7 +43,8 @@ export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
         args: [{ environment, secret, reason, requestedBy: EVENT_REQUESTER, emergency: true }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-        priority: EMERGENCY_PRIORITY,
+        // The rotation inherits it.
+        priority: PRIORITY.emergency,
         staticSummary: `Rotate ${secretIdOf(environment, secret)}: it leaked`,
       });
       if (outcome !== 'aborted') return { outcome: 'rotated' };
@@ -57,7 +57,7 @@ export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
     if (aborted) return giveUpAborted(event, aborted);
     await endGracePeriod(event);
     await sleep(pause, { summary: 'another rotation of the secret is waited for' });
-    pause = Math.min(pause * 2, PAUSE_MS.longest);
+    pause = longerPause(pause);
     if (await wasRotatedSince(event, since)) return { outcome: 'rotated-meanwhile' };
   }
 }

@@ -42,6 +42,14 @@ export function writeFleetLogbook(status: FleetStatus): void {
       ...(status.running.length > 0
         ? ['', ...status.running.map(({ secret, startedAt }) => `- ▶ ${secret} since ${startedAt}`)]
         : []),
+      ...(status.waitsFor
+        ? [
+            '',
+            ...status.waitsFor.map(
+              ({ secret, what }) => `- ${secret} waits for the end of what ran before: ${plain(what)}`,
+            ),
+          ]
+        : []),
       ...(status.failures.length > 0
         ? [
             '',

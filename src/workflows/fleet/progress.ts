@@ -18,6 +18,17 @@ export interface Running {
   runId?: string;
 }
 
+/** What an emergency found in the way of a secret's rotation. Times are milliseconds since the epoch. */
+export interface Obstruction {
+  /** When it was met first. */
+  since: number;
+  /** What ran, since when. */
+  what: string;
+  /** When it is looked at next, and how long after that again. */
+  lookAt: number;
+  pauseMs: number;
+}
+
 /** All that a fleet knows; plain JSON, because it outlives the run of the workflow that found it out. */
 export interface FleetProgress {
   startedAt: string;
@@ -25,6 +36,10 @@ export interface FleetProgress {
   policy?: FleetPolicy;
   waiting: FleetSecret[];
   running: Running[];
+  /** Those that wait for the end of a rotation that was there before. */
+  inTheWay: FleetSecret[];
+  /** What was found in the way, by the secrets' names; kept when it is gone. */
+  obstructions: Record<string, Obstruction>;
   settled: FleetEntry[];
   attempts: Attempts;
   /** Why no further one is started. */
@@ -32,21 +47,30 @@ export interface FleetProgress {
 }
 
 export function newProgress(startedAt: string): FleetProgress {
-  return { startedAt, phase: 'planning', waiting: [], running: [], settled: [], attempts: {} };
+  return {
+    startedAt,
+    phase: 'planning',
+    waiting: [],
+    running: [],
+    inTheWay: [],
+    obstructions: {},
+    settled: [],
+    attempts: {},
+  };
 }
 
-/** How many failures `status` and the logbook show. */
-const FAILURES_SHOWN = 20;
+/** How many failures, and how many that wait for others, `status` and the logbook show. */
+const SHOWN = 20;
 
-function countsOf({ waiting, running, settled }: FleetProgress): FleetCounts {
+function countsOf({ waiting, running, inTheWay, settled }: FleetProgress): FleetCounts {
   const counts = { succeeded: 0, failed: 0, skipped: 0, notStarted: 0 };
   for (const { outcome } of settled) counts[groupOf(outcome)]++;
-  return { total: waiting.length + running.length + settled.length, ...counts };
+  return { total: waiting.length + running.length + inTheWay.length + settled.length, ...counts };
 }
 
 export function statusOf(input: FleetInput, progress: FleetProgress): FleetStatus {
   const { environment, types = ['all'], requestedBy, reason, due, dryRun, emergency } = input;
-  const { phase, startedAt, waiting, running, settled, stopped, policy } = progress;
+  const { phase, startedAt, waiting, running, inTheWay, settled, stopped, policy } = progress;
   return {
     environment,
     types,
@@ -61,9 +85,17 @@ export function statusOf(input: FleetInput, progress: FleetProgress): FleetStatu
     ...countsOf(progress),
     waiting: waiting.length,
     running: running.map(({ of, startedAt: since }) => ({ secret: of.secret, type: of.type, startedAt: since })),
-    failures: settled.filter(({ outcome }) => groupOf(outcome) === 'failed').slice(-FAILURES_SHOWN),
+    ...(inTheWay.length > 0 && { inTheWay: inTheWay.length, waitsFor: waitsFor(progress) }),
+    failures: settled.filter(({ outcome }) => groupOf(outcome) === 'failed').slice(-SHOWN),
     stopped,
   };
+}
+
+function waitsFor({ inTheWay, obstructions }: FleetProgress): FleetStatus['waitsFor'] {
+  return inTheWay.slice(0, SHOWN).map(({ secret }) => {
+    const { since = 0, what = '' } = obstructions[secret] ?? {};
+    return { secret, since: new Date(since).toISOString(), what };
+  });
 }
 
 export function reportOf(input: FleetInput, progress: FleetProgress, endedAt: string): FleetReport {

@@ -13,11 +13,9 @@ import {
 } from '@temporalio/common';
 import type { EndedRotation, FleetInput, FleetSecret, WorkflowFailure } from '../../rotation/fleet';
 import { ROTATION_WORKFLOWS, rotationWorkflowId, secretIdOf } from '../../rotation/names';
+import { PRIORITY } from '../../rotation/priority';
 import type { RotationInput, RotationResult } from '../../rotation/types';
 import { causeOf } from '../saga/failures';
-
-/** The server hands out tasks of lower numbers first; what people start by hand has 3. */
-const PRIORITY = { emergency: { priorityKey: 1 }, usual: { priorityKey: 4 } };
 
 export interface StartedRotation {
   runId: string;

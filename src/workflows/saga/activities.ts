@@ -6,6 +6,7 @@ import {
   proxyActivities,
   proxyLocalActivities,
   sleep,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { RetryPolicy } from '@temporalio/common';
 import type { Activities } from '../../activities';
@@ -130,10 +131,13 @@ type Call = (input: object) => Promise<unknown>;
 /** The activities as one step performs them. */
 export function activitiesFor(performance: Performance): Pick<StepActivities, 'read' | 'write' | 'wait' | 'waitLong'> {
   const { summary, limitMs, retry = RETRY } = performance;
+  // The server lets activities inherit it, but shows that nowhere.
+  const priorityKey = workflowInfo().priority?.priorityKey;
   const regular = {
     ...CANCELLATION,
     summary,
     retry,
+    ...(priorityKey !== undefined && { priority: { priorityKey } }),
     heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
     ...(limitMs !== undefined && { scheduleToCloseTimeout: limitMs }),
   };

@@ -4,6 +4,7 @@ import type {
   AGE_CHECK_FAILED,
   BackupFailure,
   CauseDetails,
+  REVIEW_FAILED,
   RefusedDetails,
   RetirementIncompleteDetails,
   RollbackIncompleteDetails,
@@ -41,7 +42,7 @@ export function rotationRefused(secretId: string, details: RefusedDetails, clean
 export function rotationRolledBack(secretId: string, details: RolledBackDetails): ApplicationFailure {
   return ApplicationFailure.create({
     type: RotationFailure.RotationRolledBack,
-    message: `${secretId} was not rotated, and what was done is undone. ${details.step} failed: ${details.cause.message}`,
+    message: `${secretId} was not rotated, and what was done is undone. ${details.step} failed: ${withWarnings(details.cause.message, details)}`,
     nonRetryable: true,
     details: [details],
   });
@@ -50,7 +51,7 @@ export function rotationRolledBack(secretId: string, details: RolledBackDetails)
 export function rollbackIncomplete(secretId: string, details: RollbackIncompleteDetails): ApplicationFailure {
   return ApplicationFailure.create({
     type: RotationFailure.RollbackIncomplete,
-    message: `${secretId} could not be rolled back completely after ${details.step} (${details.cause.message}). Left to do by hand: ${todo(details.leftToDo)}`,
+    message: `${secretId} could not be rolled back completely after ${details.step} (${details.cause.message}). Left to do by hand: ${withWarnings(todo(details.leftToDo), details)}`,
     nonRetryable: true,
     details: [details],
   });
@@ -73,13 +74,18 @@ export function retirementIncomplete(
   });
 }
 
+function withWarnings(sentence: string, { warnings = [] }: RolledBackDetails): string {
+  if (warnings.length === 0) return sentence;
+  return [sentence.endsWith('.') ? sentence : `${sentence}.`, ...warnings].join(' ');
+}
+
 function todo(left: RollbackIncompleteDetails['leftToDo']): string {
   return left.map((item) => `${item.todo} (${item.cause.message})`).join('; ');
 }
 
 /** How what is no rotation fails, in the words of its cause. */
 export function environmentFailed(
-  type: BackupFailure | typeof AGE_CHECK_FAILED | typeof USAGE_REFUSED,
+  type: BackupFailure | typeof AGE_CHECK_FAILED | typeof REVIEW_FAILED | typeof USAGE_REFUSED,
   step: string,
   cause: CauseDetails,
 ): ApplicationFailure {

@@ -80,5 +80,5 @@ function endInWords(
   if (outcome !== 'aborted') return [`${secretId} was rotated.`, ...warnings].join(' ');
   const by = requestedBy === undefined ? '' : ` by ${requestedBy}`;
   const why = reason === undefined ? '' : ` (${reason})`;
-  return `The rotation of ${secretId} was aborted${by}${why}; what was done is undone, and the version from before is in use.`;
+  return `The rotation of ${secretId} was aborted${by}${why}; what was done is undone, and the version from before is in use.${warnings.map((warning) => ` ${warning}`).join('')}`;
 }

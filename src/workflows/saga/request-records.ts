@@ -1,5 +1,6 @@
 import { CancellationScope, condition, patched } from '@temporalio/workflow';
-import type { OperatorRequest } from '../../rotation/types';
+import type { OperatorRequest, StepStatus } from '../../rotation/types';
+import type { StepActivities } from './activities';
 
 /** As many as one activity takes. */
 const BATCH = 100;
@@ -15,9 +16,11 @@ export class RequestRecords {
   private working?: Promise<void>;
   private readonly oneByOne: Promise<void>[] = [];
 
+  /** @param writesFor tries each of its activities for ever: an act without a record must not be. */
   constructor(
-    private readonly send: (requests: OperatorRequest[]) => Promise<void>,
-    private readonly sendOne: (request: OperatorRequest) => Promise<void>,
+    private readonly writesFor: (
+      step: StepStatus,
+    ) => Pick<StepActivities['write'], 'recordOperatorAct' | 'recordOperatorActs'>,
   ) {}
 
   add(request: OperatorRequest): void {
@@ -45,5 +48,23 @@ export class RequestRecords {
       this.nextBatch = Date.now() + Math.min(this.batches * PAUSE_MS.first, PAUSE_MS.longest);
     }
     this.working = undefined;
+  }
+
+  private send(requests: OperatorRequest[]): Promise<void> {
+    const name = requests[0]?.request ?? '';
+    const summary = requests.length === 1 ? `record the request ${name}` : `record ${requests.length} requests`;
+    return this.writesFor({ name, summary, state: 'pending' }).recordOperatorActs({ acts: requests });
+  }
+
+  /** Rotations that began before there were batches go on without. */
+  private sendOne({ request, requestedBy, reason, refused }: OperatorRequest): Promise<void> {
+    const summary = `record the request ${request}`;
+    return this.writesFor({ name: request, summary, state: 'pending' }).recordOperatorAct({
+      requestedBy,
+      reason,
+      act: request,
+      accepted: refused === undefined,
+      refused,
+    });
   }
 }

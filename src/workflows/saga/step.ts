@@ -16,6 +16,13 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
   warnings: string[];
   /** Alternating users: somebody still works with the old login. */
   oldLoginInUse: boolean;
+  /** What is known of the Kubernetes Secrets, by `secretPlace`. */
+  kubernetes: {
+    /** As they were before anything was changed. */
+    resourceVersions: Record<string, string>;
+    /** When one got a version: `{place} {versionId}`, in milliseconds since the epoch by the API server's clock. */
+    changedAt: Record<string, number>;
+  };
   /** API keys: what the steps so far have found and made. */
   keys: KeysOfRotation;
 }

@@ -1,46 +1,14 @@
-import {
-  CancellationScope,
-  condition,
-  isCancellation,
-  ParentClosePolicy,
-  patched,
-  startChild,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { condition, isCancellation, ParentClosePolicy, patched, startChild, workflowInfo } from '@temporalio/workflow';
 import { Cause, USAGE_REFUSED } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import type { MonitorUsageInput, UsageReport, UsageStatus } from '../../rotation/usage';
 import type { rotate } from '../rotate';
 import { activitiesFor } from '../saga/activities';
 import { causeOf, environmentFailed } from '../saga/failures';
-import { noCounts, UsageCounter } from './counter';
-import type { Counts } from './counter';
-
-/** What one run of the workflow hands on to the next. Plain JSON; times are milliseconds since the epoch. */
-export interface UsageState {
-  counts: Counts;
-  limit?: number;
-  version?: string;
-  /** Absent until the first look. */
-  lookedAt?: number;
-  rotation?: RotationUnderWay;
-  rotations: number;
-  /** Rotations in a row that brought no new version. */
-  failures: number;
-  problem?: { message: string; retryAt: number };
-}
-
-interface RotationUnderWay {
-  workflowId: string;
-  runId: string;
-  startedAt: number;
-  uses: number;
-  looks: number;
-  /** AWSCURRENT when it was started. */
-  from?: string;
-}
-
-export const newUsage = (): UsageState => ({ counts: noCounts(), rotations: 0, failures: 0 });
+import { UsageCounter } from './counter';
+import { interruptible } from './interruptible';
+import { MetricCounter } from './metric';
+import type { RotationUnderWay, UsageState } from './state';
 
 /** While uses are reported, the version is looked at so often: somebody else may have rotated it. After a look that failed, too. */
 const LOOK_EVERY_MS = 10 * 60_000;
@@ -55,6 +23,7 @@ const REQUESTED_BY = 'usage';
 /** Counts the uses of a secret's version, and has it rotated when they are too many. */
 export class UsageMonitor {
   private readonly counter: UsageCounter;
+  private readonly metric: MetricCounter;
   private readonly secretId: string;
 
   constructor(
@@ -62,6 +31,7 @@ export class UsageMonitor {
     readonly state: UsageState,
   ) {
     this.counter = new UsageCounter(state.counts);
+    this.metric = new MetricCounter(subject, REQUESTED_BY, state);
     this.secretId = secretIdOf(subject.environment, subject.secret);
   }
 
@@ -70,9 +40,15 @@ export class UsageMonitor {
     return this.counter.add(report);
   }
 
+  /** The catalog names a metric; whoever says so may be wrong. */
+  askLook(): void {
+    if (!this.state.metric?.declared) this.state.lookAsked = true;
+  }
+
   status(): UsageStatus {
     const { counts, limit, version, rotation, rotations, problem } = this.state;
     const { uses, total, reports, lastRefusal } = counts;
+    const metric = this.metric.status();
     return {
       ...this.subject,
       uses,
@@ -90,6 +66,7 @@ export class UsageMonitor {
         },
       }),
       ...(problem && { problem: { message: problem.message, retryAt: new Date(problem.retryAt).toISOString() } }),
+      ...(metric && { metric }),
     };
   }
 
@@ -97,36 +74,34 @@ export class UsageMonitor {
   async run(isLongEnough: () => boolean): Promise<void> {
     while (!isLongEnough()) {
       if (this.wantsLook()) {
-        const looked = await this.lookUntil(isLongEnough);
-        if (looked && !this.state.problem && this.isTooMuch()) await this.rotate();
+        const looked = await interruptible(() => this.look(), isLongEnough);
+        if (looked && !this.mayRotate()) {
+          await interruptible(
+            () => this.metric.read(),
+            () => isLongEnough() || this.mayRotate(),
+          );
+        }
+        if (looked && this.mayRotate()) await this.rotate();
       } else {
         await this.waitFor(() => isLongEnough() || this.wantsLook());
       }
     }
   }
 
-  /** A look may take long, while auditing is down for example; reports go on coming, and the server takes only so many in one run. */
-  private async lookUntil(isLongEnough: () => boolean): Promise<boolean> {
-    const scope = new CancellationScope();
-    const looking = scope.run(() => this.look());
-    await Promise.race([looking, condition(isLongEnough)]);
-    if (isLongEnough()) scope.cancel();
-    return looking;
-  }
-
   private async waitFor(something: () => boolean): Promise<void> {
     const { rotation, problem } = this.state;
-    const next = problem?.retryAt ?? (rotation && this.nextLookAt(rotation));
+    const next = problem?.retryAt ?? (rotation ? this.nextLookAt(rotation) : this.metric.dueAt());
     if (next === undefined) await condition(something);
     else await condition(something, Math.max(next - Date.now(), 1), { summary: 'before looking at the secret again' });
   }
 
   private wantsLook(): boolean {
-    const { lookedAt, rotation, problem, counts } = this.state;
+    const { lookedAt, rotation, problem, counts, lookAsked } = this.state;
     const now = Date.now();
     if (problem) return now >= problem.retryAt;
     if (rotation) return now >= this.nextLookAt(rotation);
-    if (lookedAt === undefined || this.isTooMuch()) return true;
+    if (lookedAt === undefined || lookAsked || this.isTooMuch()) return true;
+    if (now >= (this.metric.dueAt() ?? Infinity)) return true;
     return counts.recent > 0 && now - lookedAt >= LOOK_EVERY_MS;
   }
 
@@ -140,6 +115,10 @@ export class UsageMonitor {
     return limit !== undefined && !rotation && counts.uses >= limit;
   }
 
+  private mayRotate(): boolean {
+    return !this.state.problem && this.isTooMuch();
+  }
+
   /** @returns whether it could be told what is. */
   private async look(): Promise<boolean> {
     const { state } = this;
@@ -147,7 +126,7 @@ export class UsageMonitor {
     const before = state.counts.recent;
     state.counts.recent = 0;
     try {
-      const { limit, version, ended } = await activitiesFor({
+      const { limit, version, metric, ended } = await activitiesFor({
         subject: { secretId: this.secretId, requestedBy: REQUESTED_BY },
         step: 'lookUpUsage',
         summary: `see which version of ${this.secretId} is in use`,
@@ -159,7 +138,9 @@ export class UsageMonitor {
         rotation: state.rotation && { workflowId: state.rotation.workflowId, runId: state.rotation.runId },
       });
       state.limit = limit;
+      this.metric.declare(metric);
       delete state.problem;
+      delete state.lookAsked;
       if (state.rotation) this.settleRotation(version, ended);
       else if (state.version !== undefined && version !== state.version)
         state.counts.uses = before + state.counts.recent;
@@ -195,8 +176,10 @@ export class UsageMonitor {
     state.version = ended.version ?? version;
     if (ended.version !== undefined || wasReplaced(rotation, version)) {
       state.failures = 0;
+      this.metric.settle(state.version);
       return;
     }
+    this.metric.settle(undefined);
     state.counts.uses += rotation.uses;
     this.noteFailure(ended.problem ?? 'the rotation brought no new version');
   }
@@ -220,6 +203,7 @@ export class UsageMonitor {
       });
       state.rotations++;
       state.rotation = { workflowId, runId, startedAt: Date.now(), uses, looks: 0, from };
+      this.metric.startVersion();
     } catch (error) {
       state.counts.uses += uses;
       this.noteFailure(causeOf(error).message);

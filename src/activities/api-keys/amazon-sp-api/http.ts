@@ -1,4 +1,5 @@
 import { outsideCall, protect } from '../../boundary/activity-scope';
+import { withTimeLimit } from '../../time-limit';
 import { currentAttempt } from './current-attempt';
 
 const ANSWER_TIMEOUT_MS = 8_000;
@@ -37,7 +38,7 @@ export async function post(
           headers,
           body,
           redirect: 'manual',
-          signal: AbortSignal.any([cancelled, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
+          signal: withTimeLimit(cancelled, ANSWER_TIMEOUT_MS),
         });
         const text = protect(await response.text());
         return { kind: 'answer', status: response.status, headers: response.headers, body: text };

@@ -4,6 +4,7 @@ import { Cause } from '../../../rotation/errors';
 import { outsideCall } from '../../boundary/activity-scope';
 import { circuitBreakerFor } from '../../circuit-breaker';
 import { failure } from '../../failures';
+import { withTimeLimit } from '../../time-limit';
 import { connect } from './connecting';
 import type { Connection, HttpRequest } from './connecting';
 import type { KubernetesObject, ObjectName, Resource } from './objects';
@@ -193,7 +194,7 @@ interface ApiGroup {
 
 const query = (parameters: Record<string, string>) => new URLSearchParams(parameters).toString();
 
-const answerSignal = () => AbortSignal.any([cancellation(), AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+const answerSignal = () => withTimeLimit(cancellation(), ANSWER_TIMEOUT_MS);
 
 async function unlessMissing<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {

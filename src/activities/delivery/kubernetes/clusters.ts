@@ -1,13 +1,26 @@
-import type { KubernetesDependent, Workload } from '../../../rotation/dependents';
+import { ApplicationFailure } from '@temporalio/common';
+import { Cause } from '../../../rotation/errors';
+import type { BroughtBack, KubernetesDependent, Workload } from '../../../rotation/dependents';
 import { protect } from '../../boundary/activity-scope';
+import { secretPartsOf } from '../../secrets-manager/secret-parts';
+import { seeAvailable } from './availability';
 import { connectedClusters } from './cluster';
+import type { Cluster } from './cluster';
 import { findSyncSource } from './external-secret';
+import { SECRETS, WORKLOADS } from './objects';
+import type { SecretObject } from './objects';
 import { pushToSecret } from './push';
 import { waitForReloader } from './reloader';
 import { seePermitted } from './rights';
-import { restartByAnnotation, seeRestartable } from './rollout';
+import { restartByAnnotation, seeRestartable, workloadTarget } from './rollout';
 import { expectedKeys } from './secret-digest';
 import { syncByOperator } from './sync';
+import type { SyncResult } from './sync-result';
+
+export interface RestartResult {
+  /** There is no such workload any more, so that nothing is left to take a version back from. */
+  gone: boolean;
+}
 
 /**
  * Kubernetes in the words of a delivery. Both wait, and take up the waiting again when they are called again. Besides what is named below
@@ -19,50 +32,96 @@ export interface KubernetesClusters {
    * Looks whether what a delivery needs is there: what syncs the Secret, the workloads, ready to be restarted, and the worker's rights.
    * Nothing is changed.
    *
-   * @throws NotSynced, RolloutFailed and PermissionDenied with what is missing.
+   * @param mustBeAvailable whether the workloads whose restart will be waited for have to be available already.
+   * @returns the Secret's resourceVersion, when it is there.
+   * @throws NotSynced, RolloutFailed and PermissionDenied with what is missing; to be tried again, DependentUnhealthy for a workload that
+   * is not available yet.
    */
-  look(dependent: KubernetesDependent): Promise<void>;
+  look(dependent: KubernetesDependent, mustBeAvailable: boolean): Promise<{ resourceVersion?: string }>;
   /**
    * Gets a version into the dependent's Secret and waits until the Secret holds it, for `syncTimeoutMs`.
    *
    * @param text the version's value; compared by digest, and passed on only by `push`.
+   * @param back absent for a version that is new to the dependent.
    * @throws NotSynced with the reason that the operator gives, SecretUnusable when the value lacks a mapped field.
    */
-  sync(dependent: KubernetesDependent, versionId: string, text: string): Promise<void>;
+  sync(dependent: KubernetesDependent, versionId: string, text: string, back?: BroughtBack): Promise<SyncResult>;
   /**
    * Has a workload's pods started anew for a version, and waits until they are available, for `timeoutMs`. Called again for the same
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
    * not wait; with `restart: none` it does nothing.
    *
-   * @throws RolloutFailed with the condition that stands in the way.
+   * @param about `undoes`: the version that is taken back. The restart is then one of its own, because pods may have started with that
+   * one after the Secret had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came.
+   * `changedAt`: when the Secret got the version, for `restart: reloader`.
+   * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
-  restart(dependent: KubernetesDependent, workload: Workload, versionId: string): Promise<void>;
+  restart(
+    dependent: KubernetesDependent,
+    workload: Workload,
+    versionId: string,
+    about?: { undoes?: string; changedAt?: number },
+  ): Promise<RestartResult>;
 }
 
 /** The clusters of the worker's kubeconfig, or the one that it runs in. Nothing is connected before it is needed. */
 export function createKubernetesClusters(): KubernetesClusters {
   const clusterOf = connectedClusters();
   return {
-    async look(dependent) {
+    async look(dependent, mustBeAvailable) {
       const cluster = await clusterOf(dependent.context);
-      if (dependent.sync !== 'push') await findSyncSource(cluster, dependent);
+      if (dependent.sync !== 'push') {
+        const { externalSecret } = await findSyncSource(cluster, dependent);
+        // The way back will read it, and whether that is allowed is known by its name only.
+        if (dependent.expect === 'any-change') await cluster.read(externalSecret, 'metadata');
+      }
       const restarted = dependent.restart === 'none' ? [] : dependent.workloads;
-      await Promise.all(restarted.map((workload) => seeRestartable(cluster, dependent, workload)));
+      const states = await Promise.all(restarted.map((workload) => seeRestartable(cluster, dependent, workload)));
       await seePermitted(cluster, dependent);
+      if (mustBeAvailable && dependent.waitFor === 'available') {
+        restarted.forEach((workload, n) => seeAvailable(workloadTarget(cluster, dependent, workload), states[n]));
+      }
+      const { namespace, secret: name } = dependent;
+      const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
+      return { resourceVersion: secret?.metadata.resourceVersion };
     },
-    async sync(dependent, versionId, text) {
-      protect(text);
+    async sync(dependent, versionId, text, back) {
+      protect(text, secretPartsOf(text)?.parts);
       const cluster = await clusterOf(dependent.context);
-      const isSeenByChange = dependent.sync !== 'push' && dependent.expect === 'any-change';
+      if (dependent.sync === 'push') {
+        const keys = expectedKeys(dependent, versionId, text);
+        return pushToSecret(cluster, dependent, keys, back);
+      }
+      const isSeenByChange = dependent.expect === 'any-change';
       const expected = isSeenByChange ? new Map() : expectedKeys(dependent, versionId, text);
-      if (dependent.sync === 'push') await pushToSecret(cluster, dependent, expected);
-      else await syncByOperator(cluster, dependent, versionId, expected);
+      return syncByOperator(cluster, dependent, versionId, expected, back);
     },
-    async restart(dependent, workload, versionId) {
-      if (dependent.restart === 'none') return;
+    async restart(dependent, workload, versionId, { undoes, changedAt } = {}) {
+      if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
-      if (dependent.restart === 'reloader') await waitForReloader(cluster, dependent, workload);
-      else await restartByAnnotation(cluster, dependent, workload, versionId);
+      try {
+        if (dependent.restart === 'reloader') {
+          await waitForReloader(cluster, dependent, workload, { changedAt, isUndoing: undoes !== undefined });
+        } else {
+          const mark = undoes === undefined ? versionId : `${versionId}.after.${undoes}`;
+          await restartByAnnotation(cluster, dependent, workload, mark);
+        }
+        return { gone: false };
+      } catch (error) {
+        const mayBeGone = error instanceof ApplicationFailure && GONE_CAUSES.has(error.type);
+        if (undoes !== undefined && mayBeGone && (await isGone(cluster, dependent, workload))) return { gone: true };
+        throw error;
+      }
     },
   };
+}
+
+const GONE_CAUSES: ReadonlySet<string | null | undefined> = new Set([Cause.RolloutFailed, Cause.NotRestarted]);
+
+async function isGone(
+  cluster: Cluster,
+  { namespace }: KubernetesDependent,
+  { kind, name }: Workload,
+): Promise<boolean> {
+  return (await cluster.read({ resource: WORKLOADS[kind], namespace, name }, 'metadata')) === undefined;
 }

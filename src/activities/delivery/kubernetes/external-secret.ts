@@ -22,7 +22,12 @@ interface ExternalSecretSpec {
 /** The fields that are read; `v1` and `v1beta1` agree in them. */
 export interface ExternalSecretObject extends KubernetesObject {
   spec: ExternalSecretSpec;
-  status?: { conditions?: Condition[]; refreshTime?: string };
+  status?: {
+    conditions?: Condition[];
+    refreshTime?: string;
+    /** The operator's digest of what the ExternalSecret, annotations included, was when it last synced. */
+    syncedResourceVersion?: string;
+  };
 }
 
 interface ClusterExternalSecretObject extends KubernetesObject {
@@ -120,6 +125,17 @@ export async function askForSync(
       `The API server of ${cluster.name} refuses the annotation for ${called(name)} with ${error.code}: ${error.message}.`,
     );
   }
+}
+
+/** What asks for a version in such a way that the operator syncs once more, also when that version was asked for last. */
+export function nextRequest({ asked }: SyncSource, versionId: string): SyncRequest {
+  if (asked?.versionId !== versionId) return { versionId, after: asked?.versionId };
+  return { versionId, after: asked.after, again: (asked.again ?? 0) + 1 };
+}
+
+/** Whether an ExternalSecret has got a request, directly or from its ClusterExternalSecret. */
+export function wasGiven({ metadata }: KubernetesObject, request: SyncRequest): boolean {
+  return metadata.annotations?.[ANNOTATION] === textOf(request);
 }
 
 /** When Keyturn last asked through an object, in milliseconds since the epoch by the API server's clock. */

@@ -100,6 +100,9 @@ export function writtenAt(
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
+/** When a Secret's data was last written; later when its writer has changed something else of it since. */
+export const changedTime = (secret: SecretObject) => writtenAt(secret, ['data']);
+
 function holds(fields: FieldSet | undefined, path: string[]): boolean {
   let inner = fields;
   for (const name of path) inner = inner?.[`f:${name}`];

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { Cause } from '../../../rotation/errors';
-import type { KubernetesDependent } from '../../../rotation/dependents';
+import type { BroughtBack, KubernetesDependent } from '../../../rotation/dependents';
 import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SecretObject } from './objects';
-import { FIELD_MANAGER, SECRETS, called } from './objects';
+import { FIELD_MANAGER, SECRETS, called, changedTime } from './objects';
 import { Refusal } from './refusals';
 import type { ExpectedKeys } from './secret-digest';
 import { whatIsMissing } from './secret-digest';
+import type { SyncResult } from './sync-result';
 
 const CONFLICT = 409;
 /** Kubernetes' limit for a field manager's name. */
@@ -22,7 +23,8 @@ export async function pushToSecret(
   cluster: Cluster,
   dependent: KubernetesDependent,
   expected: ExpectedKeys,
-): Promise<void> {
+  back?: BroughtBack,
+): Promise<SyncResult> {
   const { namespace, secret: name } = dependent;
   const secret = { resource: SECRETS, namespace, name };
   const data = Object.fromEntries([...expected].map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
@@ -49,7 +51,11 @@ export async function pushToSecret(
     );
   }
   const missing = whatIsMissing(answer, expected);
-  if (missing === undefined) return;
+  if (missing === undefined) {
+    // An apply that changes nothing leaves the resourceVersion as it is.
+    const untouched = back?.resourceVersion !== undefined && answer.metadata.resourceVersion === back.resourceVersion;
+    return { untouched, came: false, changedAt: changedTime(answer) };
+  }
   throw failure(
     Cause.NotSynced,
     `${called(secret)} in ${cluster.name} was written, and something changed it on the way: ${missing}. Look for an admission webhook.`,

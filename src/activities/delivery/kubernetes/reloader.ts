@@ -1,8 +1,10 @@
 import { formatDuration } from '../../../rotation/durations';
+import { Cause } from '../../../rotation/errors';
 import type { KubernetesDependent, Workload } from '../../../rotation/dependents';
+import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SecretObject } from './objects';
-import { FIELD_MANAGER, SECRETS, writtenAt } from './objects';
+import { FIELD_MANAGER, SECRETS, changedTime, writtenAt } from './objects';
 import { waitForRollout, workloadTarget } from './rollout';
 import type { WorkloadObject } from './rollout-state';
 import { endOfWait } from './waiting';
@@ -17,12 +19,16 @@ const RESTART_WITHIN_MS = 60_000;
  * Whether it has is told from the API server's own times: the pod template (or an Argo Rollout's `restartAt`) was written by somebody
  * else after the Secret got its present content. That holds also for a restart that was over before anybody looked.
  *
+ * @param about `changedAt`: when the Secret was seen to get its present content. What the Secret itself says of that is later when its
+ * writer has changed anything else of it since, as External Secrets Operator does with its annotations. `isUndoing`: a restart that does
+ * not come is NotRestarted.
  * @throws RolloutFailed when no restart comes within a minute, or it does not end in time.
  */
 export async function waitForReloader(
   cluster: Cluster,
   dependent: KubernetesDependent,
   workload: Workload,
+  about: { changedAt?: number; isUndoing: boolean },
 ): Promise<void> {
   if (dependent.waitFor === 'synced') return;
   const { namespace, secret: name, timeoutMs } = dependent;
@@ -30,7 +36,7 @@ export async function waitForReloader(
   const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
   if (!secret) throw target.failed(`the Secret ${name}, whose change should restart it, is not there any more.`);
   // Whoever applied the Secret with stringData is not noted as the writer of its data.
-  const changedAt = writtenAt(secret, ['data']) ?? writtenAt(secret, []) ?? 0;
+  const changedAt = about.changedAt ?? changedTime(secret) ?? writtenAt(secret, []) ?? 0;
 
   const end = endOfWait(timeoutMs);
   const patienceMs = Math.min(RESTART_WITHIN_MS, timeoutMs);
@@ -39,8 +45,18 @@ export async function waitForReloader(
     return (restartedAt(state) ?? 0) >= changedAt;
   });
   if (!isRestarted) {
-    throw target.failed(
-      `nobody restarted it within ${formatDuration(patienceMs)} after the Secret ${name} had changed. Look whether Reloader runs and watches this namespace, and whether the workload has its annotation reloader.stakater.com/auto or secret.reloader.stakater.com/reload. Or set restart: rollout.`,
+    const why = `nobody restarted it within ${formatDuration(patienceMs)} after the Secret ${name} had changed`;
+    const look =
+      'Look whether Reloader runs and watches this namespace, and whether the workload has its annotation reloader.stakater.com/auto or secret.reloader.stakater.com/reload';
+    if (!about.isUndoing) throw target.failed(`${why}. ${look}. Or set restart: rollout.`);
+    const { kind } = workload;
+    const command =
+      kind === 'Rollout'
+        ? `kubectl argo rollouts restart ${workload.name} -n ${namespace}`
+        : `kubectl -n ${namespace} rollout restart ${kind.toLowerCase()}/${workload.name}`;
+    throw failure(
+      Cause.NotRestarted,
+      `${target.called}: ${why} back, so that its pods may still use what was taken back. Restart it now: ${command}. ${look}; it does not make up for a change that it has missed.`,
     );
   }
   await waitForRollout(cluster, target, end, timeoutMs);

@@ -4,6 +4,7 @@ import type { KubernetesDependent } from '../../../rotation/dependents';
 import { protect } from '../../boundary/activity-scope';
 import { failure } from '../../failures';
 import { parseJsonSecret } from '../../secrets-manager/json-secret';
+import { secretPartsOf } from '../../secrets-manager/secret-parts';
 import type { SecretObject } from './objects';
 
 /** What the mapped keys of a Kubernetes Secret must hold for a version. */
@@ -37,11 +38,13 @@ export function expectedKeys(dependent: KubernetesDependent, versionId: string, 
     return typeof value === 'string' ? value : JSON.stringify(value);
   };
   const names = namesIn(dependent);
+  const open = secretPartsOf(text)?.openFields;
   return new Map(
     dependent.keys.map(({ key, field }) => {
       const value = valueOf(field);
       // Protected, a user that is called as the Secret is would be cut out of every message.
-      if (!names.some((name) => name.includes(value))) protect(value);
+      const isOpen = (field !== undefined && open?.has(field)) || names.some((name) => name.includes(value));
+      if (!isOpen) protect(value);
       return [key, value];
     }),
   );

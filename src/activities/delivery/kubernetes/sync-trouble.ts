@@ -39,7 +39,8 @@ export async function syncTrouble(cluster: Cluster, source: SyncSource): Promise
   return said.join(' ');
 }
 
-function isReady(conditions: Condition[] = []): boolean {
+/** Whether an object of the operator's says that all is well. */
+export function isReady(conditions: Condition[] = []): boolean {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 

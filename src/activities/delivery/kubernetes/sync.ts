@@ -1,16 +1,18 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { formatDuration } from '../../../rotation/durations';
 import { Cause } from '../../../rotation/errors';
-import type { KubernetesDependent } from '../../../rotation/dependents';
+import type { BroughtBack, KubernetesDependent } from '../../../rotation/dependents';
 import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SyncSource } from './external-secret';
-import { askForSync, askedTime, findSyncSource } from './external-secret';
-import type { KubernetesObject, SecretObject } from './objects';
-import { SECRETS, writtenAt } from './objects';
+import { askForSync, askedTime, findSyncSource, nextRequest } from './external-secret';
+import type { SecretObject } from './objects';
+import { SECRETS, changedTime } from './objects';
 import type { ExpectedKeys } from './secret-digest';
 import { contentDigest, whatIsMissing } from './secret-digest';
+import type { SyncResult } from './sync-result';
 import { syncTrouble } from './sync-trouble';
+import { isSyncedOnceMore } from './synced-once-more';
 import { endOfWait } from './waiting';
 import { watchUntil } from './watch';
 
@@ -24,6 +26,8 @@ type Look = (secret: SecretObject | undefined) => string | undefined;
  * Has External Secrets Operator sync a Kubernetes Secret, and waits until the Secret holds the version.
  *
  * @param expected what the mapped keys must hold; not looked at with `expect: any-change`.
+ * @param back absent for a version that is new to the Secret. Otherwise the Secret may hold it already, so that a change cannot be waited
+ * for: with `expect: any-change` the operator's word counts that it has synced since it was asked to.
  * @throws NotSynced with what was seen last, and why, when it does not come in time.
  */
 export async function syncByOperator(
@@ -31,48 +35,70 @@ export async function syncByOperator(
   dependent: KubernetesDependent,
   versionId: string,
   expected: ExpectedKeys,
-): Promise<void> {
+  back?: BroughtBack,
+): Promise<SyncResult> {
   const { namespace, secret: name, syncTimeoutMs } = dependent;
   const secret = { resource: SECRETS, namespace, name };
   let end = endOfWait(syncTimeoutMs);
   const before = await cluster.read<SecretObject>(secret);
-  const holdsVersion: Look = (state) => whatIsMissing(state, expected);
-  if (dependent.expect === 'version' && holdsVersion(before) === undefined) {
-    return askAgainAfterAnother(cluster, dependent, versionId);
+  const untouched = back?.resourceVersion !== undefined && before?.metadata.resourceVersion === back.resourceVersion;
+  const isSeenByChange = dependent.expect === 'any-change';
+  if (isSeenByChange ? untouched : whatIsMissing(before, expected) === undefined) {
+    await askAgainAfterAnother(cluster, dependent, versionId);
+    return { untouched, came: false, changedAt: before && changedTime(before) };
   }
 
-  let source = await findSyncSource(cluster, dependent);
-  let look = holdsVersion;
-  if (dependent.expect === 'any-change') {
-    if (neverLeft(source, versionId, before)) return;
-    look = hasChanged(source, versionId, before);
-  }
-  if (source.asked?.versionId !== versionId) {
-    await askForSync(cluster, source, { versionId, after: source.asked?.versionId });
-    // However late it begins: no attempt before this one has used up its time.
-    end = Date.now() + syncTimeoutMs;
-  }
-
-  let missing = look(before);
-  let patienceMs = ASK_AGAIN_AFTER_MS.first;
-  for (;;) {
-    const patience = Math.min(end, Date.now() + patienceMs);
-    const hasArrived = (state: SecretObject | undefined) => {
-      missing = look(state);
-      return missing === undefined;
-    };
-    const arrived = await watchUntil(cluster, secret, patience, hasArrived, before);
-    if (arrived) return;
-    if (Date.now() >= end) break;
-    source = await findSyncSource(cluster, dependent);
-    await askForSync(cluster, source, { versionId, after: source.asked?.after, again: (source.asked?.again ?? 0) + 1 });
-    patienceMs = Math.min(patienceMs * 2, ASK_AGAIN_AFTER_MS.longest);
+  const source = await findSyncSource(cluster, dependent);
+  // However late it begins: no attempt before this one has used up its time.
+  if (source.asked?.versionId !== versionId) end = Date.now() + syncTimeoutMs;
+  let missing: string;
+  if (isSeenByChange && back) {
+    if (await isSyncedOnceMore(cluster, source, versionId, end)) {
+      const after = await cluster.read<SecretObject>(secret);
+      const came = contentDigest(after) !== contentDigest(before);
+      const last = came ? after : before;
+      return { untouched: false, came, changedAt: last && changedTime(last) };
+    }
+    missing = 'External Secrets Operator has not synced it since it was asked to';
+  } else {
+    const look: Look = isSeenByChange
+      ? hasChanged(source, versionId, before)
+      : (state) => whatIsMissing(state, expected);
+    const sight = await waitForSight(cluster, dependent, versionId, { source, before, look, end });
+    if (sight.is === 'there') return { untouched: false, came: true, changedAt: changedTime(sight.state) };
+    missing = sight.missing;
   }
   throw failure(
     Cause.NotSynced,
-    `The Secret ${namespace}/${name} in ${cluster.name} did not get version ${versionId} within ${formatDuration(syncTimeoutMs)}: ${missing ?? 'it was not seen'}. ` +
+    `The Secret ${namespace}/${name} in ${cluster.name} did not get version ${versionId} within ${formatDuration(syncTimeoutMs)}: ${missing}. ` +
       `${await syncTrouble(cluster, source)} No workload was restarted for it.`,
   );
+}
+
+/** Asks for a version, again now and then, and watches the Secret until it is seen there. */
+async function waitForSight(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  versionId: string,
+  { source, before, look, end }: { source: SyncSource; before?: SecretObject; look: Look; end: number },
+): Promise<{ is: 'there'; state: SecretObject } | { is: 'missing'; missing: string }> {
+  const secret = { resource: SECRETS, namespace: dependent.namespace, name: dependent.secret };
+  if (source.asked?.versionId !== versionId) await askForSync(cluster, source, nextRequest(source, versionId));
+  let seen = before;
+  let missing = look(before);
+  for (let patienceMs = ASK_AGAIN_AFTER_MS.first; ;) {
+    const patience = Math.min(end, Date.now() + patienceMs);
+    const hasArrived = (state: SecretObject | undefined) => {
+      seen = state;
+      missing = look(state);
+      return missing === undefined;
+    };
+    if ((await watchUntil(cluster, secret, patience, hasArrived, before)) && seen) return { is: 'there', state: seen };
+    if (Date.now() >= end) return { is: 'missing', missing: missing ?? 'it was not seen' };
+    const again = await findSyncSource(cluster, dependent);
+    await askForSync(cluster, again, nextRequest(again, versionId));
+    patienceMs = Math.min(patienceMs * 2, ASK_AGAIN_AFTER_MS.longest);
+  }
 }
 
 /**
@@ -107,12 +133,3 @@ function hasChanged(source: SyncSource, versionId: string, before: SecretObject 
     return 'it has not changed since it was asked for';
   };
 }
-
-/** Whether a version is asked for anew that the Secret still has, because nothing came of the one that was asked for in between. */
-function neverLeft({ asked, found }: SyncSource, versionId: string, before: SecretObject | undefined): boolean {
-  if (!asked || !before || asked.versionId === versionId || asked.after !== versionId) return false;
-  const [changed, askedAt] = [changedTime(before), askedTime(found)];
-  return changed !== undefined && askedAt !== undefined && changed < askedAt;
-}
-
-const changedTime = (secret: KubernetesObject) => writtenAt(secret, ['data']);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withTimeLimit } from '../../time-limit';
 import type { Cluster } from './cluster';
 import type { KubernetesObject, ObjectName } from './objects';
 import { Refusal } from './refusals';
@@ -61,7 +62,7 @@ async function sawLast<T>(
   forMs: number,
   isLast: (state: T | undefined) => boolean,
 ): Promise<boolean> {
-  const ended = AbortSignal.any([cancellation(), AbortSignal.timeout(forMs)]);
+  const ended = withTimeLimit(cancellation(), forMs);
   let response: IncomingMessage;
   try {
     response = await cluster.openWatch(object, resourceVersion, Math.ceil(forMs / 1_000), ended);

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
-import type { AgesReport, CheckAgesInput } from '../rotation/ages';
 import { Cause } from '../rotation/errors';
 import type { RefusedDetails } from '../rotation/errors';
 import { OperatorError } from './errors';
@@ -10,22 +9,35 @@ import { Stopped, unlessStopped } from './follow';
 
 const USAGE_CAUSES: readonly string[] = [Cause.BadInput, Cause.CatalogInvalid, Cause.UnknownSecret];
 
-/** Has a worker look how old the secrets of an environment are, and waits for its report. @throws OperatorError `AgeCheckFailed`, `Detached` */
-export async function checkAges(
+/** A workflow that looks at an environment and gives a report. */
+export interface Asking {
+  workflowType: string;
+  /** What its workflow ID begins with. */
+  prefix: string;
+  input: { environment: string };
+  summary: string;
+}
+
+/**
+ * Has a worker look at an environment, and waits for its report.
+ *
+ * @throws OperatorError with the type of the workflow's failure, or `Detached`
+ */
+export async function askForReport<Report>(
   client: Client,
   taskQueue: string,
-  input: CheckAgesInput,
+  { workflowType, prefix, input, summary }: Asking,
   signal: AbortSignal,
-): Promise<AgesReport> {
-  const workflowId = `ages/${input.environment}/${randomUUID()}`;
-  const handle = await client.workflow.start('checkSecretAges', {
+): Promise<Report> {
+  const workflowId = `${prefix}/${input.environment}/${randomUUID()}`;
+  const handle = await client.workflow.start(workflowType, {
     workflowId,
     taskQueue,
     args: [input],
-    staticSummary: `How old the secrets of ${input.environment} are`,
+    staticSummary: summary,
   });
   try {
-    return await unlessStopped(handle.result() as Promise<AgesReport>, signal);
+    return await unlessStopped(handle.result() as Promise<Report>, signal);
   } catch (error) {
     if (error instanceof Stopped) {
       const message = `Stopped waiting; nothing is changed by it. Look at it: temporal workflow describe --workflow-id ${workflowId}`;

@@ -1,0 +1,124 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
+import { backupWorkflowId, restoreWorkflowId } from '../rotation/backup';
+import type { BackupProgress } from '../rotation/backup';
+import { emergencyWorkflowId } from '../rotation/emergency';
+import type { FleetStatus } from '../rotation/fleet';
+import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
+import { queryInTime } from './asking';
+import { noWorker } from './errors';
+import type { NextCommand } from './grace-period';
+import { executionOf } from './rotation-report';
+import { isUnanswered, serverReason } from './temporal-failures';
+
+/** What the workers do with a whole environment, by the workflow type that does it. */
+const KINDS = { [FLEET_WORKFLOW]: 'fleet', backupSecrets: 'backup', restoreSecrets: 'restore' } as const;
+type Kind = (typeof KINDS)[keyof typeof KINDS];
+
+/** The workflow IDs begin with their kind; a schedule's, or one that was chosen by hand, is not what does the work. */
+const ID_OF: Record<Kind, (environment: string) => string> = {
+  fleet: fleetWorkflowId,
+  backup: backupWorkflowId,
+  restore: restoreWorkflowId,
+};
+
+/** Something that is under way for a whole environment. Plain JSON. */
+export interface EnvironmentRun {
+  kind: Kind;
+  environment: string;
+  workflowId: string;
+  runId: string;
+  /** ISO 8601. */
+  startedAt: string;
+  /** Of a fleet; absent when no worker answered. */
+  status?: FleetStatus;
+  /** Of a backup or a restore; absent when no worker answered. */
+  progress?: BackupProgress;
+  /** Why both are absent. */
+  unanswered?: string;
+  /** What an operator can type now. */
+  canType: NextCommand[];
+}
+
+/** An emergency that waits for the end of a secret's rotation. */
+export interface WaitingEmergency {
+  workflowId: string;
+  /** ISO 8601. */
+  since: string;
+}
+
+/** Sees what is under way for whole environments, over an existing connection, which it does not close. */
+export class EnvironmentRuns {
+  constructor(
+    private readonly client: Client,
+    private readonly taskQueue: string,
+  ) {}
+
+  /** What runs for any environment, oldest first, as visibility knows it: about a second after its start. */
+  async all(): Promise<EnvironmentRun[]> {
+    const types = Object.keys(KINDS).map((type) => `'${type}'`);
+    const query = `TaskQueue = '${this.taskQueue}' AND ExecutionStatus = 'Running' AND WorkflowType IN (${types.join(', ')})`;
+    const found: Promise<EnvironmentRun>[] = [];
+    for await (const execution of this.client.workflow.list({ query })) {
+      const kind = KINDS[execution.type as keyof typeof KINDS];
+      const environment = execution.workflowId.slice(kind.length + 1);
+      if (execution.workflowId === ID_OF[kind](environment)) found.push(this.look(kind, environment, execution));
+    }
+    return (await Promise.all(found)).sort((a, b) => a.startedAt.localeCompare(b.startedAt));
+  }
+
+  /** What runs for one environment, as of now. */
+  async of(environment: string, kinds: readonly Kind[] = Object.values(KINDS)): Promise<EnvironmentRun[]> {
+    const found = kinds.map(async (kind) => {
+      const execution = await this.running(ID_OF[kind](environment));
+      return execution ? [await this.look(kind, environment, execution)] : [];
+    });
+    return (await Promise.all(found)).flat();
+  }
+
+  /** The emergency that waits for the end of a secret's rotation, if one does. */
+  async emergencyOf(environment: string, secret: string): Promise<WaitingEmergency | undefined> {
+    const execution = await this.running(emergencyWorkflowId(environment, secret));
+    return execution && { workflowId: execution.workflowId, since: execution.startTime.toISOString() };
+  }
+
+  private async running(workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
+    try {
+      const execution = await this.client.workflow.getHandle(workflowId).describe();
+      return executionOf(execution.status.name) === 'running' ? execution : undefined;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  private async look(
+    kind: Kind,
+    environment: string,
+    { workflowId, runId, startTime }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'startTime'>,
+  ): Promise<EnvironmentRun> {
+    const about = { kind, environment, workflowId, runId, canType: commandsFor(kind, environment, workflowId) };
+    const startedAt = startTime.toISOString();
+    const handle = this.client.workflow.getHandle(workflowId, runId);
+    const ask = <T>(name: string) => queryInTime<T>(this.client, handle, name);
+    try {
+      if (kind !== 'fleet') return { ...about, startedAt, progress: await ask<BackupProgress>('progress') };
+      const status = await ask<FleetStatus>('status');
+      // A long one goes on in further runs, each with a start of its own.
+      return { ...about, startedAt: status.startedAt, status };
+    } catch (error) {
+      const reason = isUnanswered(error) ? noWorker(this.taskQueue) : serverReason(error);
+      return { ...about, startedAt, unanswered: `How far it is is not known: ${reason}` };
+    }
+  }
+}
+
+function commandsFor(kind: Kind, environment: string, workflowId: string): NextCommand[] {
+  if (kind !== 'fleet') {
+    return [{ what: 'Look at it', command: `temporal workflow describe --workflow-id ${workflowId}` }];
+  }
+  return [
+    { what: 'Follow it', command: `keyturn status ${environment} --follow` },
+    { what: 'Start no more', command: `keyturn abort ${environment} --all --reason '...'` },
+  ];
+}

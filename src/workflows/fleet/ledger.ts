@@ -1,0 +1,180 @@
+import { failedEntry, groupOf } from '../../rotation/fleet';
+import type { EndedRotation, FleetEntry, FleetInput, FleetSecret, FleetStatus } from '../../rotation/fleet';
+import { noteEnd, noteStart, oldestFirst, startable, tooManyFailures } from '../../rotation/fleet-schedule';
+import { rotationWorkflowId } from '../../rotation/names';
+import { indexFleet, writeFleetLogbook } from './logbook';
+import { newProgress, statusOf } from './progress';
+import type { FleetProgress, Running } from './progress';
+
+const isoNow = () => new Date().toISOString();
+
+/** What became of a secret, without what is known of it anyhow. */
+export type About = Omit<FleetEntry, 'secret' | 'type'>;
+
+/** What of a fleet waits, what runs, and what became of the others; and when it is hopeless to go on. */
+export class FleetLedger {
+  readonly progress: FleetProgress;
+  /** Something has happened since somebody set this to false. */
+  changed = false;
+
+  /** @param known what an earlier run of the workflow has come to; one of an earlier worker may lack something. */
+  constructor(
+    private readonly input: FleetInput,
+    known?: FleetProgress,
+  ) {
+    this.progress = { ...newProgress(isoNow()), ...known };
+  }
+
+  status(): FleetStatus {
+    return statusOf(this.input, this.progress);
+  }
+
+  /** Shows how it stands, where people look. */
+  note(): void {
+    const status = this.status();
+    indexFleet(status);
+    writeFleetLogbook(status);
+  }
+
+  /** Takes in what the survey has found. */
+  queue(found: readonly FleetSecret[]): void {
+    // The catalog may have been edited between two pages.
+    const distinct = [...new Map(found.map((secret) => [secret.secret, secret])).values()];
+    const { progress } = this;
+    for (const { secret, type, skip } of distinct) {
+      if (skip) progress.settled.push({ secret, type, ...skip });
+    }
+    progress.waiting = oldestFirst(distinct.filter(({ skip }) => !skip));
+    progress.phase = 'rotating';
+    if (progress.stopped !== undefined) this.leave(() => true, progress.stopped);
+    this.note();
+  }
+
+  /** Takes those that may start now from the ones that wait. */
+  takeStartable(): Running[] {
+    const { progress } = this;
+    if (!progress.policy) return [];
+    const running = progress.running.map(({ of }) => of);
+    const chosen = startable(progress.waiting, running, progress.policy);
+    const starting = new Set(chosen.map(({ secret }) => secret));
+    progress.waiting = progress.waiting.filter(({ secret }) => !starting.has(secret));
+    return chosen.map((secret) => {
+      const taken: Running = { of: secret, startedAt: isoNow() };
+      progress.running.push(taken);
+      noteStart(progress.attempts, secret);
+      return taken;
+    });
+  }
+
+  hasMoreToStart(): boolean {
+    return this.progress.waiting.length > 0 || this.progress.inTheWay.length > 0;
+  }
+
+  isOver(): boolean {
+    return !this.hasMoreToStart() && this.progress.running.length === 0;
+  }
+
+  settleEnd({ secret, outcome, failure }: EndedRotation): void {
+    this.settle(secret, failure ? failedEntry(failure) : { outcome: outcome ?? 'failed' });
+  }
+
+  /** Notes what became of a rotation that runs; one that was noted before stays as it was. */
+  settle(secret: string, about: About): void {
+    const { progress } = this;
+    const running = progress.running.find(({ of }) => of.secret === secret);
+    if (!running) return;
+    const { of, runId } = running;
+    progress.running = progress.running.filter((other) => other !== running);
+    this.enter(of, { runId, ...about });
+    const group = groupOf(about.outcome);
+    // An abort is a person's will, and says nothing of the target.
+    const failed = about.outcome === 'aborted' || group === 'skipped' ? undefined : group === 'failed';
+    noteEnd(progress.attempts, of, failed);
+    if (failed) this.giveUpWhereHopeless(of);
+    this.changed = true;
+    this.note();
+  }
+
+  /**
+   * Has one that was to be started wait for the end of what is in its way.
+   *
+   * @param now milliseconds since the epoch.
+   */
+  putAside({ of }: Running, what: string, now: number, pauseMs: number): void {
+    const { progress } = this;
+    progress.running = progress.running.filter((running) => running.of !== of);
+    noteEnd(progress.attempts, of, undefined);
+    const known = progress.obstructions[of.secret] ?? { since: now, pauseMs };
+    progress.obstructions[of.secret] = { ...known, what, lookAt: nextLook(now, known.pauseMs) };
+    progress.inTheWay.push(of);
+    if (progress.stopped !== undefined) this.leave(() => true, progress.stopped);
+    this.changed = true;
+    this.note();
+  }
+
+  /** What was in its way is gone: it is started before the others. */
+  bringBack(secret: string): void {
+    const of = this.outOfTheWay(secret);
+    if (!of) return;
+    this.progress.waiting.unshift(of);
+    this.note();
+  }
+
+  /** Notes what became of one that need not be started any more, or cannot be. */
+  settleAside(secret: string, about: About): void {
+    const of = this.outOfTheWay(secret);
+    if (!of) return;
+    this.enter(of, about);
+    this.note();
+  }
+
+  private outOfTheWay(secret: string): FleetSecret | undefined {
+    const { progress } = this;
+    const of = progress.inTheWay.find((other) => other.secret === secret);
+    progress.inTheWay = progress.inTheWay.filter((other) => other !== of);
+    this.changed = true;
+    return of;
+  }
+
+  /** Has no further one started. */
+  stop(reason: string): void {
+    if (this.progress.stopped !== undefined) return;
+    this.progress.stopped = reason;
+    this.leave(() => true, reason);
+    this.changed = true;
+  }
+
+  private enter({ secret, type }: FleetSecret, about: About): void {
+    const workflowId = rotationWorkflowId(this.input.environment, secret);
+    const after = this.progress.obstructions[secret]?.what;
+    this.progress.settled.push({ secret, type, workflowId, ...about, ...(after !== undefined && { after }) });
+  }
+
+  private giveUpWhereHopeless({ target }: FleetSecret): void {
+    const { attempts, policy } = this.progress;
+    if (!policy) return;
+    const over = tooManyFailures(attempts, policy);
+    if (over) return this.stop(`${over.length} rotations in a row failed: ${over.join(', ')}`);
+    const row = target === undefined ? undefined : tooManyFailures(attempts, policy, target);
+    if (!row) return;
+    this.leave(
+      (waiting) => waiting.target === target,
+      `${row.length} rotations in a row failed on ${target}: ${row.join(', ')}`,
+    );
+  }
+
+  private leave(which: (waiting: FleetSecret) => boolean, reason: string): void {
+    const { progress } = this;
+    for (const { secret, type } of [...progress.waiting, ...progress.inTheWay].filter(which)) {
+      progress.settled.push({ secret, type, outcome: 'not-started', reason });
+    }
+    progress.waiting = progress.waiting.filter((waiting) => !which(waiting));
+    progress.inTheWay = progress.inTheWay.filter((waiting) => !which(waiting));
+    this.note();
+  }
+}
+
+/** Looks at moments that many have in common, so that one look is for all of them. */
+export function nextLook(now: number, pauseMs: number): number {
+  return (Math.floor(now / pauseMs) + 1) * pauseMs;
+}
