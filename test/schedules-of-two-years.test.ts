@@ -90,6 +90,16 @@ const CALENDARS: [string, string, (local: Local) => boolean, number | undefined]
   ],
 ];
 
+const firstMonday = (local: Local) => local.weekday === 'Mon' && local.day <= 7 && time(2, 0)(local);
+
+/** How often reviews are due, when by the wall clock, and how often in two years. */
+const REVIEWS: [string, (local: Local) => boolean, number][] = [
+  ['weekly', (l) => l.weekday === 'Mon' && time(2, 0)(l), 104],
+  ['monthly', firstMonday, 24],
+  ['quarterly', (l) => l.month % 3 === 1 && firstMonday(l), 8],
+  ['yearly', (l) => l.month === 1 && firstMonday(l), 2],
+];
+
 describe.each(ZONES)('in 2027 and 2028, by the clock of %s,', (zone) => {
   let found: Map<string, WantedSchedule>;
   const scheduled = (id: string): WantedSchedule => {
@@ -100,7 +110,12 @@ describe.each(ZONES)('in 2027 and 2028, by the clock of %s,', (zone) => {
 
   beforeAll(async () => {
     const secrets = CALENDARS.map(([name, written]) => [name, `${APP}, schedule: {${WITHOUT_JITTER}, ${written}}`]);
-    found = await schedulesOf('dev', `schedules: {timeZone: ${zone}},`, Object.fromEntries(secrets));
+    const reviewed = REVIEWS.map(([interval]) => [interval, `${APP}, review: ${interval}`]);
+    found = await schedulesOf(
+      'dev',
+      `review: off, schedules: {timeZone: ${zone}},`,
+      Object.fromEntries([...secrets, ...reviewed]),
+    );
   });
 
   test('the weekly run is every Monday at 02:00', async () => {
@@ -113,6 +128,13 @@ describe.each(ZONES)('in 2027 and 2028, by the clock of %s,', (zone) => {
     const days = whenClockShows(zone, time(6, 0));
     expect(days).toHaveLength(DAYS);
     expect(iso(await timesOf(scheduled('ages/dev')))).toEqual(iso(days));
+  });
+
+  test.each(REVIEWS)('a %s review is due on a Monday at 02:00', async (interval, shows, count) => {
+    const mondays = whenClockShows(zone, shows);
+    // East of Greenwich the first Monday of 2029 has begun before 2028 is over in UTC.
+    expect([count, count + 1]).toContain(mondays.length);
+    expect(iso(await timesOf(scheduled(`review/dev/${interval}`)))).toEqual(iso(mondays));
   });
 
   test.each(CALENDARS)(
