@@ -264,7 +264,7 @@ test('without an endpoint nothing of OpenTelemetry is loaded, and no header is a
   const { code, stderr } = await cli.run(['rotate', id], env);
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('loaded: 0\n') as string });
   await worker.stop();
-  expect(worker.output()).toContain('loaded: 0\n');
+  expect(worker.output()).toMatch(/^loaded: 0$/m);
   expect(await hasTraceHeader(handleOf('off'))).toBe(false);
 });
 

@@ -43,7 +43,9 @@ describeInCluster('the Role of deploy/kubernetes/access.yaml', () => {
     // As the manifest says it.
     await apply('access', inTheOther, ([, rules = '', rest = '']) => `${rules}[get, list, watch, patch]${rest}`);
     await apply('external-secret', (text) =>
-      text.replaceAll('prod/database/orders', bed.secrets.idOf(SECRET)).replaceAll('eu-central-1', regionOf(bed.env)),
+      text
+        .replaceAll('production/database/orders', bed.secrets.idOf(SECRET))
+        .replaceAll('eu-central-1', regionOf(bed.env)),
     );
     await cluster.request('POST', secretsOf(PUSHED), { metadata: { name: 'orders-db' } });
     for (const way of ['volume', 'environment', 'init-container']) await apply(`applications/${way}`);

@@ -25,7 +25,7 @@ const MANIFESTS = [
   'applications/environment',
   'applications/init-container',
 ];
-const REMOTE = 'prod/database/orders';
+const REMOTE = 'production/database/orders';
 const report = (line: string) => void process.stderr.write(`${line}\n`);
 
 const valueOf = (password: string) => JSON.stringify({ username: 'orders', password });

@@ -27,7 +27,7 @@ variable "max_age_days" {
 
 resource "aws_cloudwatch_metric_alarm" "rotation_failed" {
   alarm_name        = "keyturn-${var.environment}-rotation-failed"
-  alarm_description = "A rotation failed (Keyturn's runbooks rolled-back, rollback-incomplete, refused)"
+  alarm_description = "A rotation failed (Keyturn's runbooks rolled-back, rollback-incomplete, retirement-incomplete, refused)"
   namespace         = "SecretRotation"
   metric_name       = "RotationSuccess"
   dimensions        = { Environment = var.environment }

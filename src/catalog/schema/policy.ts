@@ -7,7 +7,9 @@ import { usesMetric } from './usage-metric';
 
 /** What an environment says for all its secrets and each secret may say for itself. */
 export const policyKeys = {
-  maxAge: duration('How old the secret may become before it is to be rotated').optional(),
+  maxAge: duration(
+    'How old the secret may become before it is to be rotated; when absent 60 days in dev and 90 elsewhere, 180 for an app secret with jwt in its name, a year for an API key (180 days for an Amazon client secret)',
+  ).optional(),
   review: oneOf(REVIEWS)
     .optional()
     .describe(

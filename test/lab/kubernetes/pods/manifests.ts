@@ -57,7 +57,12 @@ export interface DeploymentManifest {
 
 /** The SecretStore and the ExternalSecret of deploy/kubernetes/external-secret.yaml. */
 export function externalSecretManifests({ namespace, secret, secretId, region }: ExternalSecretNames) {
-  const names = { shop: namespace, 'prod/database/orders': secretId, 'orders-db': secret, 'eu-central-1': region };
+  const names = {
+    shop: namespace,
+    'production/database/orders': secretId,
+    'orders-db': secret,
+    'eu-central-1': region,
+  };
   return read('external-secret.yaml', names);
 }
 
