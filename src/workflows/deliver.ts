@@ -1,8 +1,8 @@
-import { patched } from '@temporalio/workflow';
 import type { BroughtBack, Dependent, HttpDependent, KubernetesDependent, Workload } from '../rotation/dependents';
 import { secretPlace } from '../rotation/dependents';
 import { Cause } from '../rotation/errors';
 import type { RotationPlan } from '../rotation/plan';
+import { isInForce } from './changes';
 import type { StepActivities } from './saga/activities';
 import { causeOf } from './saga/failures';
 import type { RotationContext, Step } from './saga/step';
@@ -162,7 +162,7 @@ async function eachInOrder<T>(each: T[], work: (one: T) => Promise<void>): Promi
     try {
       await work(one);
     } catch (error) {
-      if (!patched('undoing-in-order-goes-on-after-a-failure')) throw error;
+      if (!isInForce('undoing-in-order-goes-on-after-a-failure')) throw error;
       failures.push(error);
     }
   }

@@ -3,6 +3,7 @@ import { Cause, USAGE_REFUSED } from '../rotation/errors';
 import { USAGE_SIGNAL, usageWorkflowId } from '../rotation/usage';
 import { WATCH_METRIC_SIGNAL } from '../rotation/usage-metric';
 import type { MonitorUsageInput, UsageReport, UsageStatus } from '../rotation/usage';
+import { noteChanges } from './changes';
 import { checkEnvironmentInput } from './saga/environment-input';
 import { causeOf, environmentFailed, refuse } from './saga/failures';
 import { isLongEnough, UsageMonitor } from './usage/monitor';
@@ -17,6 +18,7 @@ import type { UsageState } from './usage/state';
  * @throws UsageRefused for a malformed input, another workflow ID, or a secret that the catalog does not declare.
  */
 export async function monitorUsage(input: MonitorUsageInput, state?: UsageState): Promise<never> {
+  noteChanges();
   admit(input);
   const { environment, secret } = input;
   const known = workflowInfo().continuedFromExecutionRunId === undefined ? undefined : state;

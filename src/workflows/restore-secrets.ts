@@ -6,7 +6,6 @@ import {
   defineQuery,
   isCancellation,
   ParentClosePolicy,
-  patched,
   setHandler,
   startChild,
 } from '@temporalio/workflow';
@@ -26,6 +25,7 @@ import { shortened } from '../rotation/fleet';
 import { inLanes } from '../rotation/in-lanes';
 import { rotationWorkflowId, secretIdOf } from '../rotation/names';
 import type { RotationInput, RotationResult } from '../rotation/types';
+import { isInForce, noteChanges } from './changes';
 import { activitiesFor } from './saga/activities';
 import type { StepActivities } from './saga/activities';
 import { checkEnvironmentInput } from './saga/environment-input';
@@ -53,6 +53,7 @@ interface SoFar {
  * not stop the others.
  */
 export async function restoreSecrets(input: RestoreInput, soFar?: SoFar): Promise<RestoreResult> {
+  noteChanges();
   const progress: BackupProgress = { doing: 'verifying the backup', done: 0, total: 0 };
   setHandler(defineQuery<BackupProgress>('progress'), () => progress);
   const { backup, differences, results: known } = soFar ?? (await prepare(input, progress));
@@ -123,7 +124,7 @@ async function prepare(input: RestoreInput, progress: BackupProgress): Promise<S
       differences.push(...compared.differences);
       progress.done = differences.length;
     }
-    const deliversAgain = patched('what-is-the-same-is-delivered-again');
+    const deliversAgain = isInForce('what-is-the-same-is-delivered-again');
     return { backup, differences, results: differences.flatMap((found) => settled(input, found, deliversAgain)) };
   } catch (error) {
     if (isCancellation(error)) throw error;

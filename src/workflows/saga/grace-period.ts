@@ -1,7 +1,8 @@
-import { condition, patched } from '@temporalio/workflow';
+import { condition } from '@temporalio/workflow';
 import { MAX_GRACE_PERIOD_MS } from '../../rotation/durations';
 import type { PhaseInStep } from '../../rotation/plan';
 import type { RotationStatus } from '../../rotation/types';
+import { isInForce } from '../changes';
 
 /** What applications are told of a grace period. */
 export interface Announcement {
@@ -101,7 +102,7 @@ export class GracePeriod {
     status.graceEndsAt = new Date(endsAt).toISOString();
     status.graceEndsLatest = new Date(latest ?? this.start() + MAX_GRACE_PERIOD_MS).toISOString();
     if (announce) status.phaseInPercent ??= 0;
-    const wakesForLaterEnd = !patched('a-later-end-needs-no-waking');
+    const wakesForLaterEnd = !isInForce('a-later-end-needs-no-waking');
     let reminders = { end: 0, at: [] as number[] };
     while (!this.endedByOperator) {
       const now = Date.now();

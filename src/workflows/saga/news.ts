@@ -1,8 +1,9 @@
-import { log, patched } from '@temporalio/workflow';
+import { log } from '@temporalio/workflow';
 import { channelsFor, EVENT_SEVERITY } from '../../rotation/notifications';
 import type { NotificationEvent, NotificationRoute } from '../../rotation/notifications';
 import type { RotationPlan } from '../../rotation/plan';
 import type { Outcome, RotationInput, RotationResult, RotationStatus } from '../../rotation/types';
+import { isInForce } from '../changes';
 import type { Notification } from './activities';
 import { tellPeople } from './telling';
 
@@ -58,7 +59,7 @@ export class RotationNews {
     const severity = EVENT_SEVERITY[event];
     const channels = this.plan && channelsFor(this.plan.notifications ?? [], event, severity);
     if (dryRun || channels?.length === 0) return;
-    if (!channels && !patched('a-refusal-without-a-plan-is-told')) return;
+    if (!channels && !isInForce('a-refusal-without-a-plan-is-told')) return;
     const problem = await tellPeople(
       { environment, secret, event, severity, message, requestedBy, reason, ...(channels && { channels }) },
       which,

@@ -1,5 +1,6 @@
-import { CancellationScope, condition, patched } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 import type { OperatorRequest, StepStatus } from '../../rotation/types';
+import { isInForce } from '../changes';
 import type { StepActivities } from './activities';
 
 /** As many as one activity takes. */
@@ -24,7 +25,7 @@ export class RequestRecords {
   ) {}
 
   add(request: OperatorRequest): void {
-    if (!patched('requests-are-recorded-in-batches')) {
+    if (!isInForce('requests-are-recorded-in-batches')) {
       this.oneByOne.push(CancellationScope.nonCancellable(() => this.sendOne(request)));
       return;
     }

@@ -1,5 +1,6 @@
 import type { RotationPlan } from '../../rotation/plan';
 import type { Outcome, RotationInput, RotationResult } from '../../rotation/types';
+import { noteChanges } from '../changes';
 import { admit } from './admission';
 import { leaveToRetire, undoAndEnd } from './after-failure';
 import { prepare } from './preparation';
@@ -21,6 +22,7 @@ export async function runRotation<P extends RotationPlan>(
   choose: ChooseRecipe<P>,
   purpose: Purpose = 'rotate',
 ): Promise<RotationResult> {
+  noteChanges();
   admit(input);
   const rotation = new Rotation(input);
   let context: RotationContext<P>;

@@ -1,6 +1,7 @@
-import { isCancellation, patched, sleep } from '@temporalio/workflow';
+import { isCancellation, sleep } from '@temporalio/workflow';
 import type { StepInput } from '../../activities/step-input';
 import type { StepStatus } from '../../rotation/types';
+import { isInForce } from '../changes';
 import { activitiesFor } from './activities';
 import type { Notification, StepActivities } from './activities';
 import { causeOf } from './failures';
@@ -69,7 +70,7 @@ export function createStepActivities(surroundings: StepSurroundings): StepActivi
     const left = time - Date.now();
     const { environment, secret, graceEndsAt } = progress.status;
     // A rotation with a grace period has told its fleet before.
-    if (left > LONG_PAUSE_MS && graceEndsAt === undefined && patched('a-fleet-is-told-of-long-pauses')) {
+    if (left > LONG_PAUSE_MS && graceEndsAt === undefined && isInForce('a-fleet-is-told-of-long-pauses')) {
       tellFleet(environment, { secret, graceEndsAt: new Date(time).toISOString() });
     }
     if (left > 0) await sleep(left, { summary: `wait until ${new Date(time).toISOString()}` });

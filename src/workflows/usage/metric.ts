@@ -4,6 +4,7 @@ import { secretIdOf } from '../../rotation/names';
 import type { MonitorUsageInput, UsageStatus } from '../../rotation/usage';
 import { isOfVersion, metricText, nextClosedAt, nextSpan, oldestFrom, startOf } from '../../rotation/usage-metric';
 import type { MetricProgress, MetricSpan, UsageMetric } from '../../rotation/usage-metric';
+import { isInForce } from '../changes';
 import { activitiesFor } from '../saga/activities';
 import { causeOf } from '../saga/failures';
 import type { Counts } from './counter';
@@ -51,7 +52,7 @@ export class MetricCounter {
   /** What the catalog says now. What was counted stays known when it no longer names a metric: it may do so again. */
   declare(declared: UsageMetric | undefined): void {
     const { metric } = this.state;
-    if (declared) {
+    if (declared && isInForce('metrics-count-uses')) {
       this.state.metric = { ...(metric ?? { total: 0, failures: 0 }), declared };
     } else if (metric) {
       delete metric.declared;

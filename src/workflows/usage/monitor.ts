@@ -1,7 +1,8 @@
-import { condition, isCancellation, ParentClosePolicy, patched, startChild, workflowInfo } from '@temporalio/workflow';
+import { condition, isCancellation, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
 import { Cause, USAGE_REFUSED } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import type { MonitorUsageInput, UsageReport, UsageStatus } from '../../rotation/usage';
+import { isInForce } from '../changes';
 import type { rotate } from '../rotate';
 import { activitiesFor } from '../saga/activities';
 import { causeOf, environmentFailed } from '../saga/failures';
@@ -220,7 +221,7 @@ export class UsageMonitor {
 
 /** Rotations that failed before versions were compared were taken for failures. */
 function wasReplaced({ from }: RotationUnderWay, version: string | undefined): boolean {
-  return from !== undefined && version !== undefined && version !== from && patched('a-version-brought-counts');
+  return from !== undefined && version !== undefined && version !== from && isInForce('a-version-brought-counts');
 }
 
 /** Whether the next run should go on: the server says so, or would soon refuse signals. */
