@@ -1,6 +1,6 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { WorkflowClient, WorkflowHandle } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { CancelledFailure, defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { Obstacle } from '../rotation/emergency';
 import { inLanes } from '../rotation/in-lanes';
 import { ROTATION_WORKFLOWS, rotationWorkflowId, SEARCH_ATTRIBUTES } from '../rotation/names';
@@ -39,18 +39,26 @@ export function createEmergencyActivities(rotations: Rotations) {
   }
 
   return {
-    /** Ends the grace periods of rotations that are in the way of an emergency, and says how each of them stands. */
+    /**
+     * Ends the grace periods of rotations that are in the way of an emergency, and says how each of them stands. One of which that cannot
+     * be found out is taken to run, so that it holds up no other. It fails when it could be found out of none.
+     */
     async clearTheWay(input: ClearTheWayInput): Promise<Obstacle[]> {
       const found: Obstacle[] = [];
+      const problems: unknown[] = [];
       await inLanes(input.secrets, LANES, async (secret, n) => {
         try {
           found[n] = await obstacleOf(input, secret);
         } catch (error) {
+          if (error instanceof CancelledFailure) throw error;
           // It has ended between two calls, or longer ago than the namespace keeps history.
-          if (!(error instanceof WorkflowNotFoundError)) throw error;
-          found[n] = { secret, state: 'gone' };
+          const gone = error instanceof WorkflowNotFoundError;
+          found[n] = { secret, state: gone ? 'gone' : 'running' };
+          if (!gone) problems.push(error);
         }
       });
+      const [problem] = problems;
+      if (problem !== undefined && problems.length === input.secrets.length) throw problem;
       return found;
     },
   };
