@@ -231,6 +231,13 @@ test('a rotation of which nothing can be found out holds up none of the others o
   await expect(lookFrom(bed.taskQueue, ['unanswered'], 'unanswered')).rejects.toThrow('does not answer');
 });
 
+test('only what the workers of the same task queue have rotated counts as done', async () => {
+  await appSecret('queued');
+  await bed.rotate('queued', { emergency: true });
+  expect(await lookFrom(bed.taskQueue, ['queued'])).toMatchObject([{ state: 'replaced' }]);
+  expect(await lookFrom('of-somebody-else', ['queued'])).toEqual([{ secret: 'queued', state: 'gone' }]);
+});
+
 test('a dry run of an emergency ends nothing', async () => {
   const { rotation } = await keyInGracePeriod('api/left-alone');
   const refused = await cli.json(['rotate', bed.secrets.idOf('api/left-alone'), '--emergency', '--dry-run']);

@@ -1,3 +1,4 @@
+import { activityInfo } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { WorkflowClient, WorkflowHandle } from '@temporalio/client';
 import { CancelledFailure, defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
@@ -66,7 +67,8 @@ export function createEmergencyActivities(rotations: Rotations) {
 
 /**
  * What the latest rotation of a secret came to, where that helps against a leak: it began after it, has rotated, and as an emergency,
- * since any other one may leave the old credential valid.
+ * since any other one may leave the old credential valid. It ran where this activity does: whoever may start workflows can have a worker
+ * of his own say anything under that ID.
  */
 export async function replacedSince(
   rotations: Rotations,
@@ -75,7 +77,8 @@ export async function replacedSince(
   since: number,
 ): Promise<{ runId: string; result: RotationResult } | undefined> {
   const workflowId = rotationWorkflowId(environment, secret);
-  const { status, startTime, type, runId } = await rotations.getHandle(workflowId).describe();
+  const { status, startTime, type, runId, taskQueue } = await rotations.getHandle(workflowId).describe();
+  if (taskQueue !== activityInfo().taskQueue) return undefined;
   if (status.name !== 'COMPLETED' || startTime.getTime() < since || !ROTATIONS.includes(type)) return undefined;
   const result = (await rotations.getHandle(workflowId, runId).result()) as RotationResult;
   return result.outcome === 'rotated' && result.emergency ? { runId, result } : undefined;
