@@ -52,6 +52,7 @@ afterAll(async () => {
 async function isToldOfRefusal(runId: string): Promise<boolean> {
   const told = bed.client.workflow.getHandle(`notification/${bed.secrets.idOf(SECRET)}/refused/${runId}`);
   try {
+    await told.describe();
     const { events } = await told.fetchHistory();
     const [input] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
     expect(JSON.parse(Buffer.from(input?.data ?? []).toString())).toMatchObject({
