@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { CreateQueueCommand, DeleteQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { EVENT_WORKFLOW, eventWorkflowId } from '../src/rotation/events';
+import type { KeyturnEvent } from '../src/rotation/events';
 import { rotationWorkflowId } from '../src/rotation/names';
 import type { RequestAccepted, RotationStatus } from '../src/rotation/types';
 import { keyDocument } from './testbed/api-keys';
@@ -44,6 +47,25 @@ afterAll(async () => {
   await sqs.send(new DeleteQueueCommand({ QueueUrl: queueUrl }));
   sqs.destroy();
 });
+
+/** Whether a run had people told that it was refused, as critical. */
+async function isToldOfRefusal(runId: string): Promise<boolean> {
+  const told = bed.client.workflow.getHandle(`notification/${bed.secrets.idOf(SECRET)}/refused/${runId}`);
+  try {
+    await told.describe();
+    const { events } = await told.fetchHistory();
+    const [input] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+    expect(JSON.parse(Buffer.from(input?.data ?? []).toString())).toMatchObject({
+      severity: 'critical',
+      message: expect.stringContaining('only the provider can do that sooner') as string,
+      next: `keyturn rotate ${bed.secrets.idOf(SECRET)} --emergency`,
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
 
 test('once Amazon has made a secret the rotation only goes forward, and waits until the old one has expired', async () => {
   // A margin of an hour before the old secret's end is kept, so that applications are not late.
@@ -115,11 +137,23 @@ test('a fleet in an emergency does not wait the days for which Amazon still take
       },
     },
   ]);
-  const one = bed.client.workflow.execute('rotate', {
-    taskQueue: bed.taskQueue,
-    workflowId: `one-${bed.environment}`,
-    args: [{ environment: bed.environment, secret: SECRET, emergency: true }],
+  const { environment, client, taskQueue } = bed;
+  const refused = { type: 'RotationRefused', details: { cause: { type: 'InTheWay' } } };
+  const one = await client.workflow.start('rotate', {
+    taskQueue,
+    workflowId: `one-${environment}`,
+    args: [{ environment, secret: SECRET, emergency: true }],
   });
-  expect(await failureOf(one)).toMatchObject({ type: 'RotationRefused', details: { cause: { type: 'InTheWay' } } });
+  expect(await failureOf(one.result())).toMatchObject(refused);
+  expect(await isToldOfRefusal(one.firstExecutionRunId)).toBe(true);
+
+  // One that was reported goes by the same front door, and people are told once.
+  const leak: KeyturnEvent = { kind: 'leak', environment, secret: SECRET, reason: 'seen in a build log', rotate: true };
+  const workflowId = eventWorkflowId(leak, 'INC-1');
+  const reported = await client.workflow.start(EVENT_WORKFLOW, { taskQueue, workflowId, args: [leak] });
+  expect(await failureOf(reported.result())).toMatchObject(refused);
+  const { runId } = await client.workflow.getHandle(`${workflowId}/rotate-1`).describe();
+  expect(await isToldOfRefusal(runId)).toBe(true);
+  expect(await isToldOfRefusal(reported.firstExecutionRunId)).toBe(false);
   await rotation.terminate('Amazon keeps the old one for days more');
 }, 90_000);

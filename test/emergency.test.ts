@@ -1,3 +1,5 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createEmergencyActivities } from '../src/activities/emergency';
 import type { FleetReport } from '../src/rotation/fleet';
 import { rotationWorkflowId } from '../src/rotation/names';
 import type { OperatorRequest, RotationResult } from '../src/rotation/types';
@@ -203,6 +205,38 @@ test('two operators who declare the same emergency wait together, for one rotati
   expect((await bed.secrets.labels('shared')).previous).toBe(versions.current);
   expect(await bed.secrets.versionIds('shared')).toHaveLength(3);
 }, 90_000);
+
+/** What is in the way, as a worker of a task queue sees it; Temporal answers nothing about one of the secrets. */
+async function lookFrom(taskQueue: string, secrets: string[], unanswered?: string) {
+  const { environment, client } = bed;
+  const { clearTheWay } = createEmergencyActivities({
+    getHandle: (workflowId) => {
+      if (unanswered !== undefined && workflowId === rotationWorkflowId(environment, unanswered)) {
+        throw new Error('Temporal does not answer');
+      }
+      return client.workflow.getHandle(workflowId);
+    },
+  });
+  const input = { secretId: `${environment}/*`, step: 'clearTheWay', environment, secrets, since: 0 };
+  return new MockActivityEnvironment({ taskQueue }).run(clearTheWay, input);
+}
+
+test('a rotation of which nothing can be found out holds up none of the others of its batch', async () => {
+  const found = await lookFrom(bed.taskQueue, ['never/one', 'unanswered', 'never/two'], 'unanswered');
+  expect(found).toEqual([
+    { secret: 'never/one', state: 'gone' },
+    { secret: 'unanswered', state: 'running' },
+    { secret: 'never/two', state: 'gone' },
+  ]);
+  await expect(lookFrom(bed.taskQueue, ['unanswered'], 'unanswered')).rejects.toThrow('does not answer');
+});
+
+test('only what the workers of the same task queue have rotated counts as done', async () => {
+  await appSecret('queued');
+  await bed.rotate('queued', { emergency: true });
+  expect(await lookFrom(bed.taskQueue, ['queued'])).toMatchObject([{ state: 'replaced' }]);
+  expect(await lookFrom('of-somebody-else', ['queued'])).toEqual([{ secret: 'queued', state: 'gone' }]);
+});
 
 test('a dry run of an emergency ends nothing', async () => {
   const { rotation } = await keyInGracePeriod('api/left-alone');

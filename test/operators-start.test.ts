@@ -226,6 +226,7 @@ describe('the query status', () => {
         ['deliver', 'skipped'],
         ['verifyAsApplication', 'pending'],
         ['proveOldPasswordRefused', 'pending'],
+        ['endEarlierSessions', 'skipped'],
       ].map(([name, state]) =>
         expect.objectContaining({
           name,

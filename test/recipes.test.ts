@@ -25,6 +25,15 @@ afterAll(async () => {
 const json = async (secret: string, stage?: string) =>
   JSON.parse(await bed.secrets.value(secret, stage)) as Record<string, unknown>;
 
+/** A session of the login of AWSCURRENT that stays open. */
+async function openSession(secret: string): Promise<PgClient> {
+  const { host, port, dbname, username, password } = (await json(secret)) as Record<string, string>;
+  const client = new PgClient({ host, port: Number(port), database: dbname, user: username, password });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
 describe('an application secret', () => {
   test('gets 64 characters of A-Za-z0-9!@#$%^&* with at least one of each class', async () => {
     await bed.secrets.create('jwt-secret', 'what somebody typed in by hand');
@@ -208,15 +217,6 @@ describe('an alternating-users database credential', () => {
     }
   }
 
-  /** A session of the login of AWSCURRENT that stays open. */
-  async function openSession(secret: string): Promise<PgClient> {
-    const { host, port, dbname, username, password } = (await json(secret)) as Record<string, string>;
-    const client = new PgClient({ host, port: Number(port), database: dbname, user: username, password });
-    client.on('error', () => undefined);
-    await client.connect();
-    return client;
-  }
-
   test('has its second login created on first use, after the model of the first one and the group role', async () => {
     const { secret, username, owner } = await bed.databases.alternatingUsers('database/orders');
     const login = escapeIdentifier(username);
@@ -371,6 +371,69 @@ describe('an alternating-users database credential', () => {
       '1 session of the locked login could not be ended: the administrator may not (it needs pg_signal_backend). End them by hand: SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = …',
     ]);
     expect(await role(username)).toMatchObject({ rolcanlogin: false });
+    await session.query('SELECT 1');
+    await session.end();
+  });
+
+  test('in an emergency ends the sessions that an earlier rotation left open, before anybody uses that login again', async () => {
+    const { secret, username } = await bed.databases.alternatingUsers('database/leaked-before', {
+      declaration: { gracePeriod: '0 s', stepTimeout: '4 seconds' },
+    });
+    await bed.databases.asSuperuser(`GRANT pg_signal_backend TO ${escapeIdentifier(`${username}_admin`)}`);
+    const session = await openSession(secret);
+    const { warnings: left } = await bed.rotate(secret);
+    expect(left).toEqual([expect.stringContaining('The old login was not locked')]);
+    const { outcome, warnings, steps } = await bed.rotate(secret, { emergency: true });
+    expect({ outcome, warnings }).toEqual({ outcome: 'rotated', warnings: undefined });
+    expect(await json(secret)).toMatchObject({ username });
+    await expect(session.query('SELECT 1')).rejects.toThrow();
+    const names = steps.map(({ name }) => name);
+    expect(names.indexOf('endEarlierSessions')).toBe(names.indexOf('loginWithCandidate') - 1);
+    expect(await bed.databases.opens(secret)).toBe(true);
+    await session.end().catch(() => undefined);
+  });
+
+  test('in an emergency says how many earlier sessions of the login that is taken into use cannot be ended', async () => {
+    const { secret, username } = await bed.databases.alternatingUsers('database/leaked-before-too');
+    const session = await openSession(secret);
+    await bed.rotate(secret);
+    const { outcome, warnings } = await bed.rotate(secret, { emergency: true });
+    expect(outcome).toBe('rotated');
+    expect(warnings).toEqual([
+      expect.stringMatching(/^1 session of the login that is now in use could not be ended: .*pg_signal_backend/),
+    ]);
+    expect(await json(secret)).toMatchObject({ username });
+    await session.query('SELECT 1');
+    await session.end();
+  });
+});
+
+describe('a single-user credential that leaked', () => {
+  test('has the sessions of its login ended by itself, once the old password is refused', async () => {
+    const { secret } = await bed.databases.singleUser('database/leaked-alone');
+    const session = await openSession(secret);
+    const { outcome, warnings, steps } = await bed.rotate(secret, { emergency: true });
+    expect({ outcome, warnings }).toEqual({ outcome: 'rotated', warnings: undefined });
+    expect(steps.slice(-2).map(({ name }) => name)).toEqual(['proveOldPasswordRefused', 'endEarlierSessions']);
+    await expect(session.query('SELECT 1')).rejects.toThrow();
+    expect(await bed.databases.opens(secret)).toBe(true);
+    await session.end().catch(() => undefined);
+  });
+
+  test('is rotated, with a warning, when its administrator may not end its sessions', async () => {
+    const { secret, username } = await bed.databases.singleUser('database/leaked-with-admin', {
+      declaration: { adminSecret: 'database/leaked-to-admin-admin' },
+    });
+    const { username: model } = await bed.databases.alternatingUsers('database/leaked-to-admin');
+    await bed.databases.asSuperuser(
+      `GRANT ${escapeIdentifier(username)} TO ${escapeIdentifier(`${model}_admin`)} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE`,
+    );
+    const session = await openSession(secret);
+    const { outcome, warnings } = await bed.rotate(secret, { emergency: true });
+    expect(outcome).toBe('rotated');
+    expect(warnings).toEqual([
+      expect.stringMatching(/^1 session of the login that is now in use could not be ended: .*pg_signal_backend/),
+    ]);
     await session.query('SELECT 1');
     await session.end();
   });

@@ -1,4 +1,7 @@
 import { PutUserPolicyCommand } from '@aws-sdk/client-iam';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createUsageMetricActivities } from '../src/activities/usage/metric-activities';
+import type { UsageMetricDependencies } from '../src/activities/usage/metric-activities';
 import { UsageClient } from '../src/client/usage-client';
 import { createCli } from './testbed/cli-process';
 import { startEnforcingAws } from './testbed/enforcing-aws';
@@ -92,3 +95,26 @@ test('a worker that may not read the metric says so with the right that it needs
   await published.close([]);
   await cli.stop();
 }, 600_000);
+
+test('a monitor that cannot be reached keeps no other from being started', async () => {
+  const names = Array.from({ length: 12 }, (_, n) => `used-${n}`);
+  const reached: string[] = [];
+  const { startUsageMonitors } = createUsageMetricActivities({
+    catalog: {
+      load: () => Promise.resolve({ secrets: () => names.map((secret) => ({ secret, usesMetric: {} })) }),
+    },
+    workflows: {
+      signalWithStart: (_type: unknown, { workflowId }: { workflowId: string }) => {
+        if (workflowId.endsWith('/used-0')) return Promise.reject(new Error('signal count limit exceeded'));
+        reached.push(workflowId);
+        return Promise.resolve();
+      },
+    },
+  } as unknown as UsageMetricDependencies);
+  const input = { secretId: `${bed.environment}/*`, step: 'startUsageMonitors', environment: bed.environment };
+  const started = new MockActivityEnvironment({ taskQueue: bed.taskQueue }).run(startUsageMonitors, input);
+  await expect(started).rejects.toThrow(
+    /^the uses of used-0 of .*\(signal count limit exceeded\); those of the other 11 are/,
+  );
+  expect(reached).toHaveLength(11);
+});

@@ -1,6 +1,7 @@
+import { activityInfo } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { WorkflowClient, WorkflowHandle } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { CancelledFailure, defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import type { Obstacle } from '../rotation/emergency';
 import { inLanes } from '../rotation/in-lanes';
 import { ROTATION_WORKFLOWS, rotationWorkflowId, SEARCH_ATTRIBUTES } from '../rotation/names';
@@ -39,18 +40,26 @@ export function createEmergencyActivities(rotations: Rotations) {
   }
 
   return {
-    /** Ends the grace periods of rotations that are in the way of an emergency, and says how each of them stands. */
+    /**
+     * Ends the grace periods of rotations that are in the way of an emergency, and says how each of them stands. One of which that cannot
+     * be found out is taken to run, so that it holds up no other. It fails when it could be found out of none.
+     */
     async clearTheWay(input: ClearTheWayInput): Promise<Obstacle[]> {
       const found: Obstacle[] = [];
+      const problems: unknown[] = [];
       await inLanes(input.secrets, LANES, async (secret, n) => {
         try {
           found[n] = await obstacleOf(input, secret);
         } catch (error) {
+          if (error instanceof CancelledFailure) throw error;
           // It has ended between two calls, or longer ago than the namespace keeps history.
-          if (!(error instanceof WorkflowNotFoundError)) throw error;
-          found[n] = { secret, state: 'gone' };
+          const gone = error instanceof WorkflowNotFoundError;
+          found[n] = { secret, state: gone ? 'gone' : 'running' };
+          if (!gone) problems.push(error);
         }
       });
+      const [problem] = problems;
+      if (problem !== undefined && problems.length === input.secrets.length) throw problem;
       return found;
     },
   };
@@ -58,7 +67,8 @@ export function createEmergencyActivities(rotations: Rotations) {
 
 /**
  * What the latest rotation of a secret came to, where that helps against a leak: it began after it, has rotated, and as an emergency,
- * since any other one may leave the old credential valid.
+ * since any other one may leave the old credential valid. It ran where this activity does: whoever may start workflows can have a worker
+ * of his own say anything under that ID.
  */
 export async function replacedSince(
   rotations: Rotations,
@@ -67,7 +77,8 @@ export async function replacedSince(
   since: number,
 ): Promise<{ runId: string; result: RotationResult } | undefined> {
   const workflowId = rotationWorkflowId(environment, secret);
-  const { status, startTime, type, runId } = await rotations.getHandle(workflowId).describe();
+  const { status, startTime, type, runId, taskQueue } = await rotations.getHandle(workflowId).describe();
+  if (taskQueue !== activityInfo().taskQueue) return undefined;
   if (status.name !== 'COMPLETED' || startTime.getTime() < since || !ROTATIONS.includes(type)) return undefined;
   const result = (await rotations.getHandle(workflowId, runId).result()) as RotationResult;
   return result.outcome === 'rotated' && result.emergency ? { runId, result } : undefined;

@@ -4,8 +4,10 @@ import { Cause } from '../rotation/errors';
 import type { DatabasePlan } from '../rotation/plan';
 import {
   confirmCurrentLogin,
+  endEarlierSessions,
   loginWithCandidate,
   proveOldPasswordRefused,
+  sessionsLeft,
   settleLeftovers,
   targetOf,
   verifyAsApplication,
@@ -125,10 +127,7 @@ const endOldSessions: Step<DatabasePlan> = {
   when: ({ input }) => input.emergency === true,
   run: async (context, { write }) => {
     const { left } = await write.endSessions({ versionId: currentOf(context), target: targetOf(context) });
-    if (left === 0) return;
-    context.warnings.push(
-      `${left} session${left === 1 ? '' : 's'} of the locked login could not be ended: the administrator may not (it needs pg_signal_backend). End them by hand: SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = …`,
-    );
+    if (left > 0) context.warnings.push(sessionsLeft(left, 'the locked login'));
   },
 };
 
@@ -140,6 +139,8 @@ export const alternatingUsersRecipe: Recipe<DatabasePlan> = [
   lookAtDependents,
   createCandidate<DatabasePlan>(({ plan }) => ({ kind: 'database', login: 'other', logins: plan.logins })),
   prepareLogin,
+  // While nobody has the new password yet: what is open now is from before, such as from a rotation that left the login unlocked.
+  endEarlierSessions,
   loginWithCandidate,
   promote,
   deliver,

@@ -1,6 +1,7 @@
 import type { DatabasePlan } from '../rotation/plan';
 import {
   confirmCurrentLogin,
+  endEarlierSessions,
   loginWithCandidate,
   proveOldPasswordRefused,
   settleLeftovers,
@@ -47,4 +48,6 @@ export const singleUserRecipe: Recipe<DatabasePlan> = [
   deliver,
   verifyAsApplication,
   proveOldPasswordRefused,
+  // Last: applications have the new password by now, and open their sessions again.
+  endEarlierSessions,
 ];

@@ -1,6 +1,8 @@
+import { isCancellation } from '@temporalio/workflow';
 import type { DatabaseTarget } from '../activities/postgres/credentials';
 import type { DatabasePlan } from '../rotation/plan';
 import { currentOf, discardStaleCandidate, staleCandidate } from './secret-steps';
+import { causeOf } from './saga/failures';
 import type { RotationContext, Step } from './saga/step';
 
 /** The steps that both strategies for a database have. */
@@ -56,4 +58,32 @@ export const proveOldPasswordRefused: Step<DatabasePlan> = {
   summary: () => 'prove that the old credential is refused',
   run: (context, { read }) =>
     read.proveOldPasswordRefused({ versionId: currentOf(context), target: targetOf(context) }),
+};
+
+const BY_HAND = 'End them by hand: SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = …';
+
+/** The warning of sessions that the administrator may not end. */
+export function sessionsLeft(left: number, whose: string): string {
+  return `${left} session${left === 1 ? '' : 's'} of ${whose} could not be ended: the administrator may not (it needs pg_signal_backend). ${BY_HAND}`;
+}
+
+/**
+ * A session outlives the password with which it was opened, and what leaked may be that. That it cannot be ended is no reason to give
+ * the leaked password back.
+ */
+export const endEarlierSessions: Step<DatabasePlan> = {
+  name: 'endEarlierSessions',
+  summary: () => 'end the sessions that the login of the candidate has from before',
+  when: ({ input }) => input.emergency === true,
+  run: async (context, { write }) => {
+    try {
+      const { left } = await write.endSessions({ versionId: context.candidate, target: targetOf(context) });
+      if (left > 0) context.warnings.push(sessionsLeft(left, 'the login that is now in use'));
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      context.warnings.push(
+        `The sessions that the login now in use has from before could not be ended: ${causeOf(error).message} ${BY_HAND}`,
+      );
+    }
+  },
 };

@@ -1,13 +1,16 @@
+import { patched } from '@temporalio/workflow';
 import { MAX_GRACE_PERIOD_MS } from '../rotation/durations';
 import { Cause } from '../rotation/errors';
 import type { DatabasePlan, RotationPlan } from '../rotation/plan';
 import type { RotationInput, RotationResult } from '../rotation/types';
 import { alternatingUsersRecipe } from './database-alternating-users';
 import { singleUserRecipe } from './database-single-user';
+import { endEarlierSessions } from './database-steps';
 import { refuse } from './saga/failures';
 import { expectType, graceAskedFor } from './saga/recipe-choice';
 import type { Chosen } from './saga/recipe-choice';
 import { runRotation } from './saga/run-rotation';
+import type { Recipe } from './saga/step';
 
 /** Rotates the login of a PostgreSQL database by the strategy that the catalog names. */
 export async function rotateDatabaseCredential(input: RotationInput): Promise<RotationResult> {
@@ -25,11 +28,11 @@ export function databaseRecipe(plan: RotationPlan, input: RotationInput): Chosen
           'a single-user credential has no grace period, because its one password is changed in place; leave gracePeriod out.',
         );
       }
-      return { plan: database, recipe: singleUserRecipe, needsCurrentVersion: true };
+      return { plan: database, recipe: inEmergency(singleUserRecipe, input), needsCurrentVersion: true };
     case 'alternating-users':
       return {
         plan: { ...database, gracePeriodMs: graceOf(database, input) },
-        recipe: alternatingUsersRecipe,
+        recipe: inEmergency(alternatingUsersRecipe, input),
         needsCurrentVersion: true,
       };
   }
@@ -39,4 +42,10 @@ export function databaseRecipe(plan: RotationPlan, input: RotationInput): Chosen
 function graceOf({ gracePeriodMs }: DatabasePlan, { emergency, gracePeriod }: RotationInput): number | undefined {
   if (emergency) return 0;
   return graceAskedFor(gracePeriod, MAX_GRACE_PERIOD_MS) ?? gracePeriodMs;
+}
+
+/** Emergencies that began before earlier sessions were ended go on without. */
+function inEmergency(recipe: Recipe<DatabasePlan>, { emergency }: RotationInput): Recipe<DatabasePlan> {
+  if (!emergency || patched('an-emergency-ends-earlier-sessions')) return recipe;
+  return recipe.filter((step) => step !== endEarlierSessions);
 }

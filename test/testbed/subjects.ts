@@ -63,8 +63,10 @@ export const irrevocableSteps = (kind: Kind): string[] =>
 
 /** The input with which a rotation gets to a step; the catalog's grace period must be longer than a test. */
 export function inputReaching(kind: Kind, step: string): Partial<RotationInput> {
+  const own = RECIPES[kind].find(({ name }) => name === step);
+  if (own && reasonFor(kind, own)?.emergency) return { emergency: true };
   if (!hasGracePeriod(kind) || step === 'gracePeriod') return {};
-  return step === 'endOldSessions' ? { emergency: true } : { gracePeriod: '1 s' };
+  return { gracePeriod: '1 s' };
 }
 
 /** A secret of a kind, with what belongs to it. */

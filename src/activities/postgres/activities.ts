@@ -217,10 +217,18 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
       await asAdmin(input.target, (session) => lockRole(session, login.username));
     },
 
-    /** Alternating users: ends the sessions of a locked login, as far as the administrator may. */
+    /** Ends the sessions of a version's login, as far as the administrator may; without one, as the login itself. */
     async endSessions(input: LoginInput): Promise<{ left: number }> {
       const login = await credentials.ofVersion(input.secretId, input.versionId, input.target);
-      return { left: await asAdmin(input.target, (session) => endSessions(session, login.username)) };
+      let left = 0;
+      const entered = await alterAs(input.target, login, async (session, asItself) => {
+        left = await endSessions(session, login.username, { asItself });
+      });
+      if (entered) return { left };
+      throw failure(
+        Cause.CandidateRefused,
+        `version ${input.versionId} of ${input.secretId} does not open its target as ${describe(login)}, so that its sessions could not be ended.`,
+      );
     },
 
     /** Alternating users: fails, to be tried again, while the login of a version has open sessions. */

@@ -155,18 +155,28 @@ export async function lockRole(session: PostgresSession, username: string): Prom
 export async function openSessions(session: PostgresSession, username: string): Promise<number> {
   const [row] = await session.query<{ sessions: number }>(
     "count the login's sessions",
-    'SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE usename = $1',
+    'SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()',
     [username],
   );
   return row?.sessions ?? 0;
 }
 
-/** Ends a login's sessions where the session's own role may. @returns how many are left. */
-export async function endSessions(session: PostgresSession, username: string): Promise<number> {
+/**
+ * Ends a login's sessions, other than this very one, where the session's own role may.
+ *
+ * @param asItself the session is the login's own. Its settings may have made it act as its group, which may not end them.
+ * @returns how many are left.
+ */
+export async function endSessions(
+  session: PostgresSession,
+  username: string,
+  { asItself = false } = {},
+): Promise<number> {
+  if (asItself) await session.query('act as itself', 'SET ROLE NONE');
   try {
     await session.query(
       "end the login's sessions",
-      'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1',
+      'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()',
       [username],
     );
   } catch (error) {

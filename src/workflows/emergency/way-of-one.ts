@@ -1,12 +1,19 @@
-import { patched, sleep, workflowInfo } from '@temporalio/workflow';
+import { log, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import { formatDuration } from '../../rotation/durations';
 import { longerPause, LOOK_PAUSE_MS, PATIENCE_MS } from '../../rotation/emergency';
 import { Cause } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import type { RotationInput, RotationResult } from '../../rotation/types';
-import { refuse } from '../saga/failures';
+import { causeOf, refuse, rotationRefused } from '../saga/failures';
+import { tellPeople } from '../saga/telling';
 import { clearTheWay } from './clear-the-way';
 import type { Emergency } from './clear-the-way';
+
+/**
+ * Whether people are told by the front door itself that an emergency gives up, so that nobody else need do it. Runs that began before that
+ * was so go on as they were.
+ */
+export const tellsOfGivingUp = () => patched('an-emergency-that-gives-up-is-told');
 
 /** Whether a rotation that runs already is ended instead of being left alone. Runs that began before that was so go on without. */
 export function clearsTheWay({ emergency, dryRun }: Pick<RotationInput, 'emergency' | 'dryRun'>): boolean {
@@ -29,7 +36,7 @@ export class WayOfOne {
   }
 
   /**
-   * Ends the grace period of the rotation that is in the way, and waits for its end.
+   * Ends the grace period of the rotation that is in the way, and waits for its end. When that is given up, people are told.
    *
    * @returns the result of another emergency rotation that did it meanwhile; nothing when the secret can be rotated now.
    * @throws InTheWay when it does not end in time.
@@ -46,7 +53,7 @@ export class WayOfOne {
         case 'replaced':
           return obstacle.result;
         case 'unstoppable':
-          throw this.refuse(`a rotation of it has to ${obstacle.what}, and only the provider can do that sooner`);
+          return this.giveUp(`a rotation of it has to ${obstacle.what}, and only the provider can do that sooner`);
         case 'running':
         case undefined:
           await this.wait();
@@ -56,17 +63,34 @@ export class WayOfOne {
 
   private async wait(): Promise<void> {
     if (Date.now() + this.pause > this.emergency.since + PATIENCE_MS) {
-      throw this.refuse(`a rotation of it did not end within ${formatDuration(PATIENCE_MS)}`);
+      await this.giveUp(`a rotation of it did not end within ${formatDuration(PATIENCE_MS)}`);
     }
     await sleep(this.pause, { summary: 'another rotation of the secret is waited for' });
     this.pause = longerPause(this.pause);
   }
 
-  private refuse(why: string) {
+  /** Whoever asked may have closed the terminal hours ago. @throws InTheWay */
+  private async giveUp(why: string): Promise<never> {
+    const { environment, secret, requestedBy, reason } = this.input;
     const { secretId } = this.emergency.subject;
-    return refuse(
+    const next = `keyturn rotate ${secretId} --emergency`;
+    const failure = refuse(
       Cause.InTheWay,
-      `${why}. What leaked may still be valid. See what it does: keyturn status ${secretId}. Afterwards: keyturn rotate ${secretId} --emergency`,
+      `${why}. What leaked may still be valid. See what it does: keyturn status ${secretId}. Afterwards: ${next}`,
     );
+    if (tellsOfGivingUp()) {
+      const problem = await tellPeople({
+        environment,
+        secret,
+        event: 'refused',
+        severity: 'critical',
+        message: rotationRefused(secretId, { step: 'start', cause: causeOf(failure) }).message,
+        next,
+        requestedBy,
+        reason,
+      });
+      if (problem !== undefined) log.error(`People could not be told that an emergency gave up: ${problem}`);
+    }
+    throw failure;
   }
 }

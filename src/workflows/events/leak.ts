@@ -17,6 +17,7 @@ import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
 import { PRIORITY } from '../../rotation/priority';
 import type { AbortRequest, EndGracePeriodRequest } from '../../rotation/types';
 import type { rotate } from '../rotate';
+import { tellsOfGivingUp } from '../emergency/way-of-one';
 import { activitiesFor } from '../saga/activities';
 import { rotationRolledBack } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
@@ -70,10 +71,11 @@ function isInTheWay(failure: ApplicationFailure): boolean {
   return refusalOf(failure)?.cause.type === Cause.AlreadyRunning;
 }
 
-/** A rotation tells of its own failure; that none was begun nobody else tells. @throws the failure. */
+/** A rotation tells of its own failure, the front door of what is in its way; that none was begun nobody else tells. @throws the failure. */
 async function giveUp({ environment, secret, reason }: LeakEvent, failure: ApplicationFailure): Promise<never> {
-  const step = refusalOf(failure)?.step;
-  if (step === 'loadPlan' || step === 'start') {
+  const { step, cause } = refusalOf(failure) ?? {};
+  const told = cause?.type === Cause.InTheWay && tellsOfGivingUp();
+  if (!told && (step === 'loadPlan' || step === 'start')) {
     await tellPeople({
       environment,
       secret,
