@@ -2,6 +2,7 @@ import { workflowInfo } from '@temporalio/workflow';
 import { EVENT_REQUESTER } from '../rotation/events';
 import type { EventResult, ForeignChangeEvent, KeyturnEvent, KmsKeyEvent } from '../rotation/events';
 import { secretIdOf } from '../rotation/names';
+import { noteChanges } from './changes';
 import { checkEvent } from './events/admission';
 import { rotateLeaked } from './events/leak';
 import { activitiesFor } from './saga/activities';
@@ -17,6 +18,7 @@ const LOOKING_MS = 60 * 60_000;
  * @throws RotationRefused and the rotation's own failures for a leaked secret that was not rotated.
  */
 export async function handleEvent(event: KeyturnEvent): Promise<EventResult> {
+  noteChanges();
   checkEvent(event);
   if (event.kind === 'foreign-change') return tellOfChange(event);
   if (event.kind === 'kms-key') return tellOfKmsKey(event);

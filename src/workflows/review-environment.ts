@@ -1,4 +1,4 @@
-import { ActivityFailure, isCancellation, log, patched, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, isCancellation, log, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { SecretAgeEntry } from '../rotation/ages';
 import { REVIEW_FAILED } from '../rotation/errors';
 import { secretIdOf } from '../rotation/names';
@@ -12,6 +12,7 @@ import { reviewText } from './review/telling';
 import { activitiesFor } from './saga/activities';
 import { causeOf, environmentFailed } from './saga/failures';
 import { tellPeople } from './saga/telling';
+import { isInForce, noteChanges } from './changes';
 
 /** How long the catalog, Temporal and the audit log are asked. */
 const ASK_MS = 5 * 60_000;
@@ -24,6 +25,7 @@ const ASK_MS = 5 * 60_000;
  * that nobody could be told of is made up for by the next, and none counts what another one has.
  */
 export async function reviewEnvironment(input: ReviewInput): Promise<ReviewReport> {
+  noteChanges();
   try {
     const { environment, covers, asked, tell } = admitReview(input);
     const { requestedBy, reason } = input;
@@ -63,7 +65,7 @@ export async function reviewEnvironment(input: ReviewInput): Promise<ReviewRepor
       if (problem !== undefined) log.error(`People could not be told of the review: ${problem}`, { environment });
       report.told = problem === undefined;
     }
-    const owed = tell && secrets.length > 0 && !report.told && patched('a-review-that-nobody-heard-of-is-owed');
+    const owed = tell && secrets.length > 0 && !report.told && isInForce('a-review-that-nobody-heard-of-is-owed');
     if (!owed && covers !== 'all' && asked === undefined && untilSeq !== undefined) {
       await ask('recordReview', 'note where the next review begins').write.recordReview({
         environment,

@@ -1,4 +1,3 @@
-import { patched } from '@temporalio/workflow';
 import { MAX_GRACE_PERIOD_MS } from '../rotation/durations';
 import { Cause } from '../rotation/errors';
 import type { DatabasePlan, RotationPlan } from '../rotation/plan';
@@ -11,6 +10,7 @@ import { expectType, graceAskedFor } from './saga/recipe-choice';
 import type { Chosen } from './saga/recipe-choice';
 import { runRotation } from './saga/run-rotation';
 import type { Recipe } from './saga/step';
+import { isInForce } from './changes';
 
 /** Rotates the login of a PostgreSQL database by the strategy that the catalog names. */
 export async function rotateDatabaseCredential(input: RotationInput): Promise<RotationResult> {
@@ -46,6 +46,6 @@ function graceOf({ gracePeriodMs }: DatabasePlan, { emergency, gracePeriod }: Ro
 
 /** Emergencies that began before earlier sessions were ended go on without. */
 function inEmergency(recipe: Recipe<DatabasePlan>, { emergency }: RotationInput): Recipe<DatabasePlan> {
-  if (!emergency || patched('an-emergency-ends-earlier-sessions')) return recipe;
+  if (!emergency || isInForce('an-emergency-ends-earlier-sessions')) return recipe;
   return recipe.filter((step) => step !== endEarlierSessions);
 }

@@ -12,6 +12,7 @@ import { Cause } from '../rotation/errors';
 import { ROTATION_WORKFLOWS, rotationWorkflowId, secretIdOf } from '../rotation/names';
 import type { SecretType } from '../rotation/names';
 import type { RotationInput, RotationResult } from '../rotation/types';
+import { noteChanges } from './changes';
 import { clearsTheWay, WayOfOne } from './emergency/way-of-one';
 import { activitiesFor } from './saga/activities';
 import { admitFrontDoor } from './saga/admission';
@@ -26,6 +27,7 @@ const PREPARATION_MS = 15 * 60_000;
  * that runs: that one's grace period is ended, its end is waited for, and then the secret is rotated.
  */
 export async function rotate(input: RotationInput): Promise<RotationResult> {
+  noteChanges();
   admitFrontDoor(input);
   const { environment, secret, requestedBy, reason } = input;
   const secretId = secretIdOf(environment, secret);

@@ -1,4 +1,4 @@
-import { log, patched, sleep, workflowInfo } from '@temporalio/workflow';
+import { log, sleep, workflowInfo } from '@temporalio/workflow';
 import { formatDuration } from '../../rotation/durations';
 import { longerPause, LOOK_PAUSE_MS, PATIENCE_MS } from '../../rotation/emergency';
 import { Cause } from '../../rotation/errors';
@@ -8,16 +8,17 @@ import { causeOf, refuse, rotationRefused } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
 import { clearTheWay } from './clear-the-way';
 import type { Emergency } from './clear-the-way';
+import { isInForce } from '../changes';
 
 /**
  * Whether people are told by the front door itself that an emergency gives up, so that nobody else need do it. Runs that began before that
  * was so go on as they were.
  */
-export const tellsOfGivingUp = () => patched('an-emergency-that-gives-up-is-told');
+export const tellsOfGivingUp = () => isInForce('an-emergency-that-gives-up-is-told');
 
 /** Whether a rotation that runs already is ended instead of being left alone. Runs that began before that was so go on without. */
 export function clearsTheWay({ emergency, dryRun }: Pick<RotationInput, 'emergency' | 'dryRun'>): boolean {
-  return emergency === true && dryRun !== true && patched('an-emergency-ends-what-is-in-the-way');
+  return emergency === true && dryRun !== true && isInForce('an-emergency-ends-what-is-in-the-way');
 }
 
 /** What is in the way of the emergency rotation of one secret. It may have begun before the leak, so that its end is not enough. */
