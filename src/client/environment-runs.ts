@@ -105,7 +105,12 @@ export class EnvironmentRuns {
       if (kind !== 'fleet') return { ...about, startedAt, progress: await ask<BackupProgress>('progress') };
       const status = await ask<FleetStatus>('status');
       // A long one goes on in further runs, each with a start of its own.
-      return { ...about, startedAt: status.startedAt, status };
+      return {
+        ...about,
+        startedAt: status.startedAt,
+        status,
+        canType: commandsFor(kind, environment, workflowId, status.stopped !== undefined),
+      };
     } catch (error) {
       const reason = isUnanswered(error) ? noWorker(this.taskQueue) : serverReason(error);
       return { ...about, startedAt, unanswered: `How far it is is not known: ${reason}` };
@@ -113,12 +118,12 @@ export class EnvironmentRuns {
   }
 }
 
-function commandsFor(kind: Kind, environment: string, workflowId: string): NextCommand[] {
+function commandsFor(kind: Kind, environment: string, workflowId: string, isStopped = false): NextCommand[] {
   if (kind !== 'fleet') {
     return [{ what: 'Look at it', command: `temporal workflow describe --workflow-id ${workflowId}` }];
   }
   return [
     { what: 'Follow it', command: `keyturn status ${environment} --follow` },
-    { what: 'Start no more', command: `keyturn abort ${environment} --all --reason '...'` },
+    ...(isStopped ? [] : [{ what: 'Start no more', command: `keyturn abort ${environment} --all --reason '...'` }]),
   ];
 }
