@@ -1,6 +1,8 @@
+import type { Emergency } from '../src/client/emergencies';
 import type { FleetReport } from '../src/rotation/fleet';
 import { rotationWorkflowId } from '../src/rotation/names';
 import type { OperatorRequest, RotationResult } from '../src/rotation/types';
+import { startEvent } from '../src/runtime/events/starting';
 import type { WorkerProcess } from './lab/worker-process';
 import { accepted, createApiKey } from './testbed/api-keys';
 import { createCli } from './testbed/cli-process';
@@ -202,6 +204,46 @@ test('two operators who declare the same emergency wait together, for one rotati
   const { versions } = (await rotation.result()) as RotationResult;
   expect((await bed.secrets.labels('shared')).previous).toBe(versions.current);
   expect(await bed.secrets.versionIds('shared')).toHaveLength(3);
+}, 90_000);
+
+test('keyturn status tells an emergency that waits, also one that was reported, from the rotation that it has started', async () => {
+  await appSecret('told');
+  const { goOn } = await rotationThatStands('told');
+  const secretId = bed.secrets.idOf('told');
+  const emergency = { environment: bed.environment, secret: 'told', reason: 'found in a log' };
+  const event = await startEvent(
+    bed.client.workflow,
+    bed.taskQueue,
+    { kind: 'leak', rotate: true, ...emergency },
+    'a b',
+  );
+  if (!('workflowId' in event)) throw new Error(event.left);
+  const status = await until('visibility knows it', async () => {
+    const { stdout } = await cli.run(['status', secretId]);
+    return stdout.includes('An emergency waits') && stdout;
+  });
+  expect(status).toContain(
+    `then ${secretId} is rotated again. To call that off: temporal workflow cancel --workflow-id '${event.workflowId}/rotate-1'`,
+  );
+  expect((await cli.run(['status', bed.environment])).stdout).toMatch(
+    new RegExp(
+      `^${secretId}: an emergency waits since \\S+Z for the end of what runs. More: keyturn status ${secretId}$`,
+      'm',
+    ),
+  );
+
+  const point = { secretId, step: 'createCandidate', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  await goOn();
+  await bed.pauses.reached(point);
+  const { stdout } = await cli.run(['status', secretId]);
+  expect(stdout).toMatch(/^This is the rotation of the emergency that was declared at \S+Z\.$/m);
+  expect(stdout).not.toContain('temporal workflow cancel');
+  const { result } = await cli.json<{ emergencies: Emergency[] }>(['status', bed.environment]);
+  expect(result.emergencies).toMatchObject([{ secretId, state: 'rotating' }]);
+  expect((await cli.run(['status', bed.environment])).stdout).not.toContain('an emergency waits');
+  await bed.pauses.goOn(point);
+  expect(await bed.client.workflow.getHandle(event.workflowId).result()).toEqual({ outcome: 'rotated' });
 }, 90_000);
 
 test('a dry run of an emergency ends nothing', async () => {

@@ -2,7 +2,6 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
 import { backupWorkflowId, restoreWorkflowId } from '../rotation/backup';
 import type { BackupProgress } from '../rotation/backup';
-import { emergencyWorkflowId } from '../rotation/emergency';
 import type { FleetStatus } from '../rotation/fleet';
 import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { queryInTime } from './asking';
@@ -40,13 +39,6 @@ export interface EnvironmentRun {
   canType: NextCommand[];
 }
 
-/** An emergency that waits for the end of a secret's rotation. */
-export interface WaitingEmergency {
-  workflowId: string;
-  /** ISO 8601. */
-  since: string;
-}
-
 /** Sees what is under way for whole environments, over an existing connection, which it does not close. */
 export class EnvironmentRuns {
   constructor(
@@ -74,12 +66,6 @@ export class EnvironmentRuns {
       return execution ? [await this.look(kind, environment, execution)] : [];
     });
     return (await Promise.all(found)).flat();
-  }
-
-  /** The emergency that waits for the end of a secret's rotation, if one does. */
-  async emergencyOf(environment: string, secret: string): Promise<WaitingEmergency | undefined> {
-    const execution = await this.running(emergencyWorkflowId(environment, secret));
-    return execution && { workflowId: execution.workflowId, since: execution.startTime.toISOString() };
   }
 
   private async running(workflowId: string): Promise<WorkflowExecutionDescription | undefined> {

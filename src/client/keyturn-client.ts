@@ -22,6 +22,7 @@ import type {
   SetPhaseInRequest,
 } from '../rotation/types';
 import { isRequestUnanswered, queryInTime, requestInTime } from './asking';
+import { Emergencies, FRONT_DOOR } from './emergencies';
 import { EnvironmentRuns } from './environment-runs';
 import { AlreadyRunning, NoRotationFound, NotRunning, noWorker, RequestRefused, RequestUnanswered } from './errors';
 import { FleetClient } from './fleet-client';
@@ -33,9 +34,6 @@ import type { RotationReport, RunningRotation } from './rotation-report';
 import { listRunning, ROLLBACK_WORKFLOW } from './running-rotations';
 import { startOptions } from './start-options';
 import { isUnanswered, serverReason } from './temporal-failures';
-
-/** The workflow type that looks up how a secret is rotated; in an emergency it also ends what is in the way. */
-const FRONT_DOOR = 'rotate';
 
 /** One run of a rotation or rollback. */
 export interface RotationRun {
@@ -54,6 +52,8 @@ export class KeyturnClient {
   readonly fleets: FleetClient;
   /** What is under way for whole environments. */
   readonly environments: EnvironmentRuns;
+  /** The emergencies of single secrets that are under way. */
+  readonly emergencies: Emergencies;
 
   /** @param taskQueue where the workers poll; see `KEYTURN_TASK_QUEUE`. */
   constructor(
@@ -62,6 +62,7 @@ export class KeyturnClient {
   ) {
     this.fleets = new FleetClient(client, taskQueue);
     this.environments = new EnvironmentRuns(client, taskQueue);
+    this.emergencies = new Emergencies(client, taskQueue);
   }
 
   /**
