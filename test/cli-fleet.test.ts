@@ -155,6 +155,14 @@ describe('while an environment is rotated', () => {
     expect((await cli.run(['status', bed.environment])).stdout).not.toContain('keyturn abort');
   }
 
+  test('an emergency of another reason is not joined, because what was rotated before may have leaked since', async () => {
+    const { code, error } = await cli.json([...rotateAll(), '--reason', 'another leak']);
+    expect({ code, type: error.type }).toEqual({ code: 3, type: 'AlreadyRunning' });
+    expect(error.message).toContain('may have leaked since: type the same again when it has ended');
+    expect(error.message).toContain(`keyturn status ${bed.environment} --follow`);
+    expect(error.message).not.toMatch(/keyturn abort|terminate/);
+  });
+
   test('keyturn abort --all starts no more, and what follows it ends with 1 and says who stopped it', async () => {
     const following = cli.start(rotateAll());
     await until('it is followed', () => Promise.resolve(following.stderr().includes('1 running')));

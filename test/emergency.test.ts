@@ -188,11 +188,15 @@ test('keyturn rotate --emergency of one secret ends its grace period and rotates
 test('two operators who declare the same emergency wait together, for one rotation', async () => {
   await appSecret('shared');
   const { rotation, goOn } = await rotationThatStands('shared');
-  const command = ['rotate', bed.secrets.idOf('shared'), '--emergency'];
-  const both = [cli.start(command), cli.start(command)];
-  for (const one of both) {
-    await until('it waits', () => Promise.resolve(one.stderr().includes('its end is waited for')));
-  }
+  const command = ['rotate', bed.secrets.idOf('shared'), '--emergency', '--reason'];
+  const first = cli.start([...command, 'INC-8']);
+  await until('it waits', () => Promise.resolve(first.stderr().includes('its end is waited for')));
+  const second = cli.start([...command, 'INC-9']);
+  await until('it waits as well', () => Promise.resolve(second.stderr().includes('Nothing was started')));
+  expect(second.stderr()).toMatch(
+    /this follows the emergency of \S+ that was declared at \S+Z, started by tester \(INC-8\)\. If it has leaked again since/,
+  );
+  expect(second.stderr()).not.toContain('its end is waited for');
   await until('the front door is open', () =>
     bed.client.workflow
       .getHandle(`emergency/${bed.secrets.idOf('shared')}`)
@@ -200,7 +204,7 @@ test('two operators who declare the same emergency wait together, for one rotati
       .then(() => true),
   );
   await goOn();
-  for (const one of both) expect(await one.ended).toMatchObject({ code: 0 });
+  for (const one of [first, second]) expect(await one.ended).toMatchObject({ code: 0 });
   const { versions } = (await rotation.result()) as RotationResult;
   expect((await bed.secrets.labels('shared')).previous).toBe(versions.current);
   expect(await bed.secrets.versionIds('shared')).toHaveLength(3);

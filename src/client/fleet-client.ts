@@ -153,9 +153,13 @@ export class FleetClient {
   }
 }
 
-/** One that starts no more will never do what an emergency asks for. */
-function asksForTheSame({ types = ['all'], due, dryRun, emergency }: FleetInput, running: FleetStatus): boolean {
-  if (emergency && !dryRun && running.stopped !== undefined) return false;
+/**
+ * An emergency follows only one that was declared for the same reason: what another one has rotated already may have leaked since. One
+ * that starts no more will never do what is asked.
+ */
+function asksForTheSame(input: FleetInput, running: FleetStatus): boolean {
+  const { types = ['all'], due, dryRun, emergency, reason } = input;
+  if (emergency && !dryRun && (running.stopped !== undefined || reason !== running.reason)) return false;
   return (
     [...types].sort().join() === [...running.types].sort().join() &&
     (due === true) === running.due &&

@@ -14,21 +14,29 @@ export class FleetRunsAlready extends OperatorError {
     const what = running
       ? `${environment} is being rotated (${scopeText(running)}) since ${running.startedAt}${running.requestedBy ? `, started by ${running.requestedBy}` : ''}: ${progressText(running)}.`
       : `${environment} is being rotated.`;
+    const isAnother = emergency && running?.emergency === true && !running.dryRun && running.stopped === undefined;
     super(
       'AlreadyRunning',
       [
         what,
         'That is not what you asked for, and nothing was started.',
+        ...(isAnother ? [ANOTHER_EMERGENCY] : []),
         ...(running?.stopped === undefined ? [] : [windingDown(running, running.stopped)]),
         `Follow it: keyturn status ${environment} --follow`,
-        ...(running?.stopped === undefined ? [`Stop it:   keyturn abort ${environment} --all --reason '...'`] : []),
-        ...(emergency ? [sooner(environment)] : []),
+        ...(running?.stopped === undefined && !isAnother
+          ? [`Stop it:   keyturn abort ${environment} --all --reason '...'`]
+          : []),
+        ...(emergency && !isAnother ? [sooner(environment)] : []),
       ].join('\n'),
       ExitCode.Refused,
       running,
     );
   }
 }
+
+/** To stop it would leave what leaked before as it is. */
+const ANOTHER_EMERGENCY =
+  'It is an emergency of another reason or scope, and what it has rotated already may have leaked since: type the same again when it has ended.';
 
 function windingDown({ running }: FleetStatus, stopped: string): string {
   const left = running.length === 1 ? 'the rotation that runs has' : `the ${running.length} rotations that run have`;
