@@ -1,6 +1,6 @@
 import type { Emergency } from '../src/client/emergencies';
 import type { FleetReport } from '../src/rotation/fleet';
-import { rotationWorkflowId } from '../src/rotation/names';
+import { GRACE_PERIOD_SIGNAL, rotationWorkflowId } from '../src/rotation/names';
 import type { OperatorRequest, RotationResult } from '../src/rotation/types';
 import { startEvent } from '../src/runtime/events/starting';
 import type { WorkerProcess } from './lab/worker-process';
@@ -171,6 +171,25 @@ test('an emergency rotation that somebody began after the fleet did it as well a
     runId: others.rotation.firstExecutionRunId,
   });
   expect(await bed.secrets.versionIds('later')).toHaveLength(2);
+}, 90_000);
+
+test('what is in the way and tells the fleet of its grace period, as if that had started it, is counted once', async () => {
+  await appSecret('early');
+  const { goOn } = await rotationThatStands('early');
+  const point = { secretId: `${bed.environment}/*`, step: 'start', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const fleet = fleetOf(bed);
+  const handle = await fleet.start({ emergency: true, types: ['app-secrets'] });
+  await bed.pauses.reached(point);
+  const { succeeded } = await fleet.status();
+  await handle.signal(GRACE_PERIOD_SIGNAL, { secret: 'early', graceEndsAt: new Date().toISOString() });
+  await until('it is counted', async () => (await fleet.status()).succeeded > succeeded);
+  await bed.pauses.goOn(point);
+  await until('it waits', async () => (await fleet.status()).inTheWay === 1);
+  await goOn();
+  const { total, secrets } = (await handle.result()) as FleetReport;
+  expect(secrets).toHaveLength(total);
+  expect(secrets.filter(({ secret }) => secret === 'early')).toMatchObject([{ outcome: 'rotated' }]);
 }, 90_000);
 
 test('keyturn rotate --emergency of one secret ends its grace period and rotates it again', async () => {

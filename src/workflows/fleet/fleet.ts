@@ -43,7 +43,7 @@ export class Fleet {
         calls.recordRequest(request);
         ledger.note();
       },
-      inGracePeriod: ({ secret, graceEndsAt }) => ledger.settle(secret, { outcome: 'in-grace-period', graceEndsAt }),
+      inGracePeriod: (begun) => ledger.settleInGracePeriod(begun),
     });
     ledger.note();
   }

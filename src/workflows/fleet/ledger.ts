@@ -1,5 +1,12 @@
 import { failedEntry, groupOf } from '../../rotation/fleet';
-import type { EndedRotation, FleetEntry, FleetInput, FleetSecret, FleetStatus } from '../../rotation/fleet';
+import type {
+  EndedRotation,
+  FleetEntry,
+  FleetInput,
+  FleetSecret,
+  FleetStatus,
+  GracePeriodBegun,
+} from '../../rotation/fleet';
 import { noteEnd, noteStart, oldestFirst, startable, tooManyFailures } from '../../rotation/fleet-schedule';
 import { rotationWorkflowId } from '../../rotation/names';
 import { indexFleet, writeFleetLogbook } from './logbook';
@@ -78,6 +85,16 @@ export class FleetLedger {
     this.settle(secret, failure ? failedEntry(failure) : { outcome: outcome ?? 'failed' });
   }
 
+  /**
+   * Counts a rotation as done that has begun its grace period. Those that an earlier fleet of the same ID has left running tell this one
+   * too. The message may come before it is known whether the rotation was started: then it counts for now.
+   */
+  settleInGracePeriod({ secret, runId, graceEndsAt }: GracePeriodBegun): void {
+    const running = this.progress.running.find(({ of }) => of.secret === secret);
+    if (running?.runId !== undefined && runId !== undefined && running.runId !== runId) return;
+    this.settle(secret, { outcome: 'in-grace-period', graceEndsAt, ...(runId !== undefined && { runId }) });
+  }
+
   /** Notes what became of a rotation that runs; one that was noted before stays as it was. */
   settle(secret: string, about: About): void {
     const { progress } = this;
@@ -103,6 +120,8 @@ export class FleetLedger {
   putAside({ of }: Running, what: string, now: number, pauseMs: number): void {
     const { progress } = this;
     progress.running = progress.running.filter((running) => running.of !== of);
+    // What is in its way may have told of its grace period, as if it had been started here.
+    progress.settled = progress.settled.filter(({ secret }) => secret !== of.secret);
     noteEnd(progress.attempts, of, undefined);
     const known = progress.obstructions[of.secret] ?? { since: now, pauseMs };
     progress.obstructions[of.secret] = { ...known, what, lookAt: nextLook(now, known.pauseMs) };
