@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import { failedEntry, groupOf } from '../../rotation/fleet';
 import type {
   EndedRotation,
@@ -62,7 +63,7 @@ export class FleetLedger {
     const { progress } = this;
     if (!progress.policy) return [];
     const running = progress.running.map(({ of }) => of);
-    const chosen = startable(progress.waiting, running, progress.policy);
+    const chosen = startable(progress.waiting, running, progress.policy, this.keptApart());
     const starting = new Set(chosen.map(({ secret }) => secret));
     progress.waiting = progress.waiting.filter(({ secret }) => !starting.has(secret));
     return chosen.map((secret) => {
@@ -71,6 +72,15 @@ export class FleetLedger {
       noteStart(progress.attempts, secret);
       return taken;
     });
+  }
+
+  /** What is in the way is being changed, and must not be used meanwhile. Fleets that began before that was heeded go on without. */
+  private keptApart(): FleetSecret[] {
+    const { inTheWay, obstructions } = this.progress;
+    const changing = inTheWay.filter(({ secret }) => obstructions[secret]?.inGracePeriod !== true);
+    return changing.length > 0 && this.progress.waiting.length > 0 && patched('what-is-in-the-way-is-kept-apart')
+      ? changing
+      : [];
   }
 
   hasMoreToStart(): boolean {
@@ -115,6 +125,7 @@ export class FleetLedger {
   /**
    * Has one that was to be started wait for the end of what is in its way.
    *
+   * @param what runs, in the words of `describeRotation`.
    * @param now milliseconds since the epoch.
    */
   putAside({ of }: Running, what: string, now: number, pauseMs: number): void {
@@ -124,7 +135,12 @@ export class FleetLedger {
     progress.settled = progress.settled.filter(({ secret }) => secret !== of.secret);
     noteEnd(progress.attempts, of, undefined);
     const known = progress.obstructions[of.secret] ?? { since: now, pauseMs };
-    progress.obstructions[of.secret] = { ...known, what, lookAt: nextLook(now, known.pauseMs) };
+    progress.obstructions[of.secret] = {
+      ...known,
+      what,
+      inGracePeriod: isInGracePeriod(what, now),
+      lookAt: nextLook(now, known.pauseMs),
+    };
     progress.inTheWay.push(of);
     if (progress.stopped !== undefined) this.leave(() => true, progress.stopped);
     this.changed = true;
@@ -191,6 +207,11 @@ export class FleetLedger {
     progress.inTheWay = progress.inTheWay.filter((waiting) => !which(waiting));
     this.note();
   }
+}
+
+/** Only of a rotation that has a grace period the words end with when that ends. */
+function isInGracePeriod(what: string, now: number): boolean {
+  return Date.parse(/ until (\S+)$/.exec(what)?.[1] ?? '') > now;
 }
 
 /** Looks at moments that many have in common, so that one look is for all of them. */
