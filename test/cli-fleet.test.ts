@@ -133,11 +133,42 @@ describe('while an environment is rotated', () => {
     expect(error.message).toMatch(/ \(app-secrets, emergency\) since \S+Z, started by tester: /);
   });
 
+  /** Of a fleet that starts no more: no message sends to another one that sends back. */
+  async function expectWaysOut(): Promise<void> {
+    const again = await cli.json(rotateAll());
+    expect({ code: again.code, type: again.error.type }).toEqual({ code: 3, type: 'AlreadyRunning' });
+    expect(again.error.message).toContain(
+      'It starts no more already (aborted by tester: enough), and ends when the rotation that runs has ended; type the same again then.',
+    );
+    expect(again.error.message).toContain(`temporal workflow terminate --workflow-id fleet/${bed.environment}`);
+    expect(again.error.message).not.toContain('keyturn abort');
+    const ordinary = await cli.json(['rotate', bed.environment, '--all']);
+    expect(ordinary.error.message).toContain('type the same again then');
+    expect(ordinary.error.message).not.toContain('terminate');
+    const { code, error } = await cli.json(['abort', bed.environment, '--all']);
+    expect({ code, message: error.message }).toEqual({
+      code: 3,
+      message: expect.stringMatching(
+        /it starts no more already [^]*It ends when the rotations that it has started/,
+      ) as string,
+    });
+    expect((await cli.run(['status', bed.environment])).stdout).not.toContain('keyturn abort');
+  }
+
+  test('an emergency of another reason is not joined, because what was rotated before may have leaked since', async () => {
+    const { code, error } = await cli.json([...rotateAll(), '--reason', 'another leak']);
+    expect({ code, type: error.type }).toEqual({ code: 3, type: 'AlreadyRunning' });
+    expect(error.message).toContain('may have leaked since: type the same again when it has ended');
+    expect(error.message).toContain(`keyturn status ${bed.environment} --follow`);
+    expect(error.message).not.toMatch(/keyturn abort|terminate/);
+  });
+
   test('keyturn abort --all starts no more, and what follows it ends with 1 and says who stopped it', async () => {
     const following = cli.start(rotateAll());
     await until('it is followed', () => Promise.resolve(following.stderr().includes('1 running')));
     const aborted = await cli.run(['abort', bed.environment, '--all', '--reason', 'enough']);
     expect(aborted).toMatchObject({ code: 0, stdout: expect.stringContaining('those that run go on') as string });
+    await expectWaysOut();
     await Promise.all(points().map(bed.pauses.goOn));
     const { code, stdout, stderr } = await following.ended;
     expect(code).toBe(1);

@@ -1,8 +1,10 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createEmergencyActivities } from '../src/activities/emergency';
+import type { Emergency } from '../src/client/emergencies';
 import type { FleetReport } from '../src/rotation/fleet';
-import { rotationWorkflowId } from '../src/rotation/names';
+import { GRACE_PERIOD_SIGNAL, rotationWorkflowId } from '../src/rotation/names';
 import type { OperatorRequest, RotationResult } from '../src/rotation/types';
+import { startEvent } from '../src/runtime/events/starting';
 import type { WorkerProcess } from './lab/worker-process';
 import { accepted, createApiKey } from './testbed/api-keys';
 import { createCli } from './testbed/cli-process';
@@ -173,6 +175,25 @@ test('an emergency rotation that somebody began after the fleet did it as well a
   expect(await bed.secrets.versionIds('later')).toHaveLength(2);
 }, 90_000);
 
+test('what is in the way and tells the fleet of its grace period, as if that had started it, is counted once', async () => {
+  await appSecret('early');
+  const { goOn } = await rotationThatStands('early');
+  const point = { secretId: `${bed.environment}/*`, step: 'start', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const fleet = fleetOf(bed);
+  const handle = await fleet.start({ emergency: true, types: ['app-secrets'] });
+  await bed.pauses.reached(point);
+  const { succeeded } = await fleet.status();
+  await handle.signal(GRACE_PERIOD_SIGNAL, { secret: 'early', graceEndsAt: new Date().toISOString() });
+  await until('it is counted', async () => (await fleet.status()).succeeded > succeeded);
+  await bed.pauses.goOn(point);
+  await until('it waits', async () => (await fleet.status()).inTheWay === 1);
+  await goOn();
+  const { total, secrets } = (await handle.result()) as FleetReport;
+  expect(secrets).toHaveLength(total);
+  expect(secrets.filter(({ secret }) => secret === 'early')).toMatchObject([{ outcome: 'rotated' }]);
+}, 90_000);
+
 test('keyturn rotate --emergency of one secret ends its grace period and rotates it again', async () => {
   const key = await keyInGracePeriod('api/one');
   const { code, stderr } = await cli.run(['rotate', bed.secrets.idOf('api/one'), '--emergency', '--reason', 'INC-7']);
@@ -188,11 +209,15 @@ test('keyturn rotate --emergency of one secret ends its grace period and rotates
 test('two operators who declare the same emergency wait together, for one rotation', async () => {
   await appSecret('shared');
   const { rotation, goOn } = await rotationThatStands('shared');
-  const command = ['rotate', bed.secrets.idOf('shared'), '--emergency'];
-  const both = [cli.start(command), cli.start(command)];
-  for (const one of both) {
-    await until('it waits', () => Promise.resolve(one.stderr().includes('its end is waited for')));
-  }
+  const command = ['rotate', bed.secrets.idOf('shared'), '--emergency', '--reason'];
+  const first = cli.start([...command, 'INC-8']);
+  await until('it waits', () => Promise.resolve(first.stderr().includes('its end is waited for')));
+  const second = cli.start([...command, 'INC-9']);
+  await until('it waits as well', () => Promise.resolve(second.stderr().includes('Nothing was started')));
+  expect(second.stderr()).toMatch(
+    /this follows the emergency of \S+ that was declared at \S+Z, started by tester \(INC-8\)\. If it has leaked again since/,
+  );
+  expect(second.stderr()).not.toContain('its end is waited for');
   await until('the front door is open', () =>
     bed.client.workflow
       .getHandle(`emergency/${bed.secrets.idOf('shared')}`)
@@ -200,7 +225,7 @@ test('two operators who declare the same emergency wait together, for one rotati
       .then(() => true),
   );
   await goOn();
-  for (const one of both) expect(await one.ended).toMatchObject({ code: 0 });
+  for (const one of [first, second]) expect(await one.ended).toMatchObject({ code: 0 });
   const { versions } = (await rotation.result()) as RotationResult;
   expect((await bed.secrets.labels('shared')).previous).toBe(versions.current);
   expect(await bed.secrets.versionIds('shared')).toHaveLength(3);
@@ -237,6 +262,46 @@ test('only what the workers of the same task queue have rotated counts as done',
   expect(await lookFrom(bed.taskQueue, ['queued'])).toMatchObject([{ state: 'replaced' }]);
   expect(await lookFrom('of-somebody-else', ['queued'])).toEqual([{ secret: 'queued', state: 'gone' }]);
 });
+
+test('keyturn status tells an emergency that waits, also one that was reported, from the rotation that it has started', async () => {
+  await appSecret('told');
+  const { goOn } = await rotationThatStands('told');
+  const secretId = bed.secrets.idOf('told');
+  const emergency = { environment: bed.environment, secret: 'told', reason: 'found in a log' };
+  const event = await startEvent(
+    bed.client.workflow,
+    bed.taskQueue,
+    { kind: 'leak', rotate: true, ...emergency },
+    'a b',
+  );
+  if (!('workflowId' in event)) throw new Error(event.left);
+  const status = await until('visibility knows it', async () => {
+    const { stdout } = await cli.run(['status', secretId]);
+    return stdout.includes('An emergency waits') && stdout;
+  });
+  expect(status).toContain(
+    `then ${secretId} is rotated again. To call that off: temporal workflow cancel --workflow-id '${event.workflowId}/rotate-1'`,
+  );
+  expect((await cli.run(['status', bed.environment])).stdout).toMatch(
+    new RegExp(
+      `^${secretId}: an emergency waits since \\S+Z for the end of what runs. More: keyturn status ${secretId}$`,
+      'm',
+    ),
+  );
+
+  const point = { secretId, step: 'createCandidate', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  await goOn();
+  await bed.pauses.reached(point);
+  const { stdout } = await cli.run(['status', secretId]);
+  expect(stdout).toMatch(/^This is the rotation of the emergency that was declared at \S+Z\.$/m);
+  expect(stdout).not.toContain('temporal workflow cancel');
+  const { result } = await cli.json<{ emergencies: Emergency[] }>(['status', bed.environment]);
+  expect(result.emergencies).toMatchObject([{ secretId, state: 'rotating' }]);
+  expect((await cli.run(['status', bed.environment])).stdout).not.toContain('an emergency waits');
+  await bed.pauses.goOn(point);
+  expect(await bed.client.workflow.getHandle(event.workflowId).result()).toEqual({ outcome: 'rotated' });
+}, 90_000);
 
 test('a dry run of an emergency ends nothing', async () => {
   const { rotation } = await keyInGracePeriod('api/left-alone');

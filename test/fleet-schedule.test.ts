@@ -34,6 +34,14 @@ test('two that change the same thing are never under way at once, nor is its use
   expect(chosen([user('a'), user('b')], [secret('admin')])).toEqual([]);
 });
 
+test('what somebody else is changing is kept apart from its users, and takes no place', () => {
+  const admin = secret('admin', { restarts: 3, target: 'db' });
+  const user = secret('user', { uses: ['secret admin'] });
+  const beside = ['a', 'b', 'c', 'd'].map((name, n) => secret(name, n < 2 ? { target: 'db', restarts: 1 } : {}));
+  expect(names(startable([user, ...beside], [], policy, [admin]))).toEqual(['a', 'b', 'c', 'd']);
+  expect(names(startable([user], [], policy))).toEqual(['user']);
+});
+
 test('restarts are bounded together; one that needs more runs beside none that restarts', () => {
   const restarting = (name: string, restarts: number) => secret(name, { restarts });
   expect(chosen([restarting('a', 2), restarting('b', 2), restarting('c', 1)])).toEqual(['a', 'c']);

@@ -210,14 +210,42 @@ test('a message about a grace period that makes no sense holds no fleet up', asy
   await bed.pauses.stopAt(point);
   const handle = await fleetOf(bed).start();
   await bed.pauses.reached(point);
+  const begun = { secret: 'unused', graceEndsAt: new Date(Date.now() + 60_000).toISOString() };
   await handle.signal(GRACE_PERIOD_SIGNAL);
-  for (const nonsense of [null, 'unused', {}, { secret: 'unused' }, { secret: 'unused', graceEndsAt: 7 }]) {
+  for (const nonsense of [
+    null,
+    'unused',
+    {},
+    { secret: 'unused' },
+    { secret: 'unused', graceEndsAt: 7 },
+    { ...begun, runId: 7 },
+  ]) {
     await handle.signal(GRACE_PERIOD_SIGNAL, nonsense);
   }
   expect(await fleetOf(bed).status()).toMatchObject({ running: [{ secret: 'unused' }], succeeded: 0 });
   expect(await handle.executeUpdate('abort', { args: [{}] })).toMatchObject({ accepted: expect.any(String) as string });
   await bed.pauses.goOn(point);
   expect(outcomesOf((await handle.result()) as FleetReport)).toEqual({ unused: 'rotated' });
+});
+
+test('the grace period of a rotation that an earlier fleet has left running is not taken for that of its own', async () => {
+  const bed = await open({ concurrency: 1 });
+  const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
+  await bed.pauses.stopAt(point);
+  const handle = await fleetOf(bed).start();
+  await bed.pauses.reached(point);
+  const begun = { secret: 'unused', graceEndsAt: new Date(Date.now() + 60_000).toISOString() };
+  await handle.signal(GRACE_PERIOD_SIGNAL, { ...begun, runId: 'of-an-earlier-one' });
+  expect(await fleetOf(bed).status()).toMatchObject({ running: [{ secret: 'unused' }], succeeded: 0 });
+  const rotation = bed.client.workflow.getHandle(rotationWorkflowId(bed.environment, 'unused'));
+  const { runId } = await rotation.describe();
+  await handle.signal(GRACE_PERIOD_SIGNAL, { ...begun, runId });
+  expect((await handle.result()) as FleetReport).toMatchObject({
+    succeeded: 1,
+    secrets: [{ secret: 'unused', outcome: 'in-grace-period', runId }],
+  });
+  await bed.pauses.goOn(point);
+  await rotation.result();
 });
 
 test('a fleet that is terminated leaves its rotations running, and the next one takes the rest', async () => {

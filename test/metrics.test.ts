@@ -119,5 +119,5 @@ test('while CloudWatch is down rotations go on, and their metrics are sent when 
   await until('the log says so', async () => other.output().includes('"metrics-not-sent"'));
   line.mode = 'pass';
   await until('they are sent', async () => (await points('RotationSuccess', 'later')).length > 0);
-  expect(other.output()).toContain('"metrics-sent"');
+  await until('the worker says so', () => Promise.resolve(other.output().includes('"metrics-sent"')));
 });

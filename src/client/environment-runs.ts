@@ -2,7 +2,6 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
 import { backupWorkflowId, restoreWorkflowId } from '../rotation/backup';
 import type { BackupProgress } from '../rotation/backup';
-import { emergencyWorkflowId } from '../rotation/emergency';
 import type { FleetStatus } from '../rotation/fleet';
 import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { queryInTime } from './asking';
@@ -40,13 +39,6 @@ export interface EnvironmentRun {
   canType: NextCommand[];
 }
 
-/** An emergency that waits for the end of a secret's rotation. */
-export interface WaitingEmergency {
-  workflowId: string;
-  /** ISO 8601. */
-  since: string;
-}
-
 /** Sees what is under way for whole environments, over an existing connection, which it does not close. */
 export class EnvironmentRuns {
   constructor(
@@ -76,12 +68,6 @@ export class EnvironmentRuns {
     return (await Promise.all(found)).flat();
   }
 
-  /** The emergency that waits for the end of a secret's rotation, if one does. */
-  async emergencyOf(environment: string, secret: string): Promise<WaitingEmergency | undefined> {
-    const execution = await this.running(emergencyWorkflowId(environment, secret));
-    return execution && { workflowId: execution.workflowId, since: execution.startTime.toISOString() };
-  }
-
   private async running(workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
     try {
       const execution = await this.client.workflow.getHandle(workflowId).describe();
@@ -105,7 +91,12 @@ export class EnvironmentRuns {
       if (kind !== 'fleet') return { ...about, startedAt, progress: await ask<BackupProgress>('progress') };
       const status = await ask<FleetStatus>('status');
       // A long one goes on in further runs, each with a start of its own.
-      return { ...about, startedAt: status.startedAt, status };
+      return {
+        ...about,
+        startedAt: status.startedAt,
+        status,
+        canType: commandsFor(kind, environment, workflowId, status.stopped !== undefined),
+      };
     } catch (error) {
       const reason = isUnanswered(error) ? noWorker(this.taskQueue) : serverReason(error);
       return { ...about, startedAt, unanswered: `How far it is is not known: ${reason}` };
@@ -113,12 +104,12 @@ export class EnvironmentRuns {
   }
 }
 
-function commandsFor(kind: Kind, environment: string, workflowId: string): NextCommand[] {
+function commandsFor(kind: Kind, environment: string, workflowId: string, isStopped = false): NextCommand[] {
   if (kind !== 'fleet') {
     return [{ what: 'Look at it', command: `temporal workflow describe --workflow-id ${workflowId}` }];
   }
   return [
     { what: 'Follow it', command: `keyturn status ${environment} --follow` },
-    { what: 'Start no more', command: `keyturn abort ${environment} --all --reason '...'` },
+    ...(isStopped ? [] : [{ what: 'Start no more', command: `keyturn abort ${environment} --all --reason '...'` }]),
   ];
 }

@@ -1,5 +1,7 @@
 import { secretIdOf } from '../rotation/names';
-import type { EnvironmentRun, WaitingEmergency } from './environment-runs';
+import type { Emergency } from './emergencies';
+import type { EnvironmentRun } from './environment-runs';
+import { shellQuoted } from './errors';
 import { progressText, scopeText } from './fleet-errors';
 import { commandLines } from './grace-period';
 import { table } from './table';
@@ -51,19 +53,39 @@ export function runText(run: EnvironmentRun): string {
 }
 
 /** What of it concerns somebody who looks at one secret. */
-export function aboutSecret(secretId: string, fleet?: EnvironmentRun, emergency?: WaitingEmergency): string[] {
+export function aboutSecret(
+  secretId: string,
+  fleet?: EnvironmentRun,
+  emergencies: readonly Emergency[] = [],
+): string[] {
   return [
-    ...(emergency
-      ? [
-          `An emergency waits for its end since ${emergency.since}: then ${secretId} is rotated again. To call that off: temporal workflow cancel --workflow-id ${emergency.workflowId}`,
-        ]
-      : []),
+    ...shown(emergencies, ({ workflowId, since, state }) =>
+      state === 'rotating'
+        ? `This is the rotation of the emergency that was declared at ${since}.`
+        : `An emergency waits for its end since ${since}: then ${secretId} is rotated again. To call that off: temporal workflow cancel --workflow-id ${word(workflowId)}`,
+    ),
     ...(fleet
       ? [
           `${fleet.environment} is being rotated as a whole since ${fleet.startedAt}: ${howFar(fleet)}. More: keyturn status ${fleet.environment}`,
         ]
       : []),
   ];
+}
+
+/** What waits in an environment for the end of single rotations; those that rotate are among the rotations that run. */
+export function emergenciesText(emergencies: readonly Emergency[]): string[] {
+  const waiting = emergencies.filter(({ state }) => state === 'waiting');
+  const lines = shown(
+    waiting,
+    ({ secretId, since }) =>
+      `${secretId}: an emergency waits since ${since} for the end of what runs. More: keyturn status ${secretId}`,
+  );
+  return lines.length > 0 ? [lines.join('\n')] : [];
+}
+
+/** The IDs of events come from outside, and may hold anything. */
+function word(workflowId: string): string {
+  return /^[\w./:@-]+$/.test(workflowId) ? workflowId : shellQuoted(workflowId);
 }
 
 function whatText({ kind, status }: EnvironmentRun): string {

@@ -106,7 +106,8 @@ export class RequestUnanswered extends OperatorError {
   }
 }
 
-function shellQuoted(text: string): string {
+/** One word of a command, whatever is in it. */
+export function shellQuoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

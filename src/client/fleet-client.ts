@@ -69,7 +69,9 @@ export class FleetClient {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       const { runId } = await this.client.workflow.getHandle(workflowId).describe();
       const joined = await this.status(environment).catch(() => undefined);
-      if (!joined || !asksForTheSame(input, joined)) throw new FleetRunsAlready(environment, joined);
+      if (!joined || !asksForTheSame(input, joined)) {
+        throw new FleetRunsAlready(environment, joined, input.emergency && !input.dryRun);
+      }
       return { environment, workflowId, runId, joined };
     }
   }
@@ -132,7 +134,11 @@ export class FleetClient {
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
         const { type, message } = error.cause;
-        throw new OperatorError(type ?? 'Refused', `${environment} was not stopped: ${message}`, ExitCode.Refused);
+        throw new OperatorError(
+          type ?? 'Refused',
+          `${environment} was not stopped: ${message}.\nIt ends when the rotations that it has started have ended: keyturn status ${environment} --follow`,
+          ExitCode.Refused,
+        );
       }
       if (isRequestUnanswered(error)) {
         throw new OperatorError(
@@ -147,7 +153,13 @@ export class FleetClient {
   }
 }
 
-function asksForTheSame({ types = ['all'], due, dryRun, emergency }: FleetInput, running: FleetStatus): boolean {
+/**
+ * An emergency follows only one that was declared for the same reason: what another one has rotated already may have leaked since. One
+ * that starts no more will never do what is asked.
+ */
+function asksForTheSame(input: FleetInput, running: FleetStatus): boolean {
+  const { types = ['all'], due, dryRun, emergency, reason } = input;
+  if (emergency && !dryRun && (running.stopped !== undefined || reason !== running.reason)) return false;
   return (
     [...types].sort().join() === [...running.types].sort().join() &&
     (due === true) === running.due &&

@@ -1,26 +1,52 @@
 import { Cause } from '../rotation/errors';
 import type { FleetReport, FleetStatus } from '../rotation/fleet';
+import { fleetWorkflowId } from '../rotation/names';
 import { OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
 
-/** Thrown on a start while the environment is being rotated in another way; the one that runs is left alone. */
+/**
+ * Thrown on a start while the environment is being rotated in another way; the one that runs is left alone.
+ *
+ * @param emergency whether an emergency was asked for, which need not wait for what an ordinary fleet has started.
+ */
 export class FleetRunsAlready extends OperatorError {
-  constructor(environment: string, running?: FleetStatus) {
+  constructor(environment: string, running?: FleetStatus, emergency = false) {
     const what = running
       ? `${environment} is being rotated (${scopeText(running)}) since ${running.startedAt}${running.requestedBy ? `, started by ${running.requestedBy}` : ''}: ${progressText(running)}.`
       : `${environment} is being rotated.`;
+    const isAnother = emergency && running?.emergency === true && !running.dryRun && running.stopped === undefined;
     super(
       'AlreadyRunning',
       [
         what,
         'That is not what you asked for, and nothing was started.',
+        ...(isAnother ? [ANOTHER_EMERGENCY] : []),
+        ...(running?.stopped === undefined ? [] : [windingDown(running, running.stopped)]),
         `Follow it: keyturn status ${environment} --follow`,
-        `Stop it:   keyturn abort ${environment} --all --reason '...'`,
+        ...(running?.stopped === undefined && !isAnother
+          ? [`Stop it:   keyturn abort ${environment} --all --reason '...'`]
+          : []),
+        ...(emergency && !isAnother ? [sooner(environment)] : []),
       ].join('\n'),
       ExitCode.Refused,
       running,
     );
   }
+}
+
+/** To stop it would leave what leaked before as it is. */
+const ANOTHER_EMERGENCY =
+  'It is an emergency of another reason or scope, and what it has rotated already may have leaked since: type the same again when it has ended.';
+
+function windingDown({ running }: FleetStatus, stopped: string): string {
+  const left = running.length === 1 ? 'the rotation that runs has' : `the ${running.length} rotations that run have`;
+  const when = running.length === 0 ? 'in a moment' : `when ${left} ended`;
+  return `It starts no more already (${stopped}), and ends ${when}; type the same again then.`;
+}
+
+/** A fleet's workflow ID is taken until the last of its rotations has ended, which may be long. */
+function sooner(environment: string): string {
+  return `Not to wait until its rotations have ended: temporal workflow terminate --workflow-id ${fleetWorkflowId(environment)}, which stops none of them. Then the same again: the emergency deals with those that run.`;
 }
 
 /** Thrown when the operator stopped waiting; neither the fleet nor its rotations are affected. */

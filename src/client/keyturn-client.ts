@@ -22,6 +22,7 @@ import type {
   SetPhaseInRequest,
 } from '../rotation/types';
 import { isRequestUnanswered, queryInTime, requestInTime } from './asking';
+import { Emergencies, FRONT_DOOR } from './emergencies';
 import { EnvironmentRuns } from './environment-runs';
 import { AlreadyRunning, NoRotationFound, NotRunning, noWorker, RequestRefused, RequestUnanswered } from './errors';
 import { FleetClient } from './fleet-client';
@@ -34,9 +35,6 @@ import { listRunning, ROLLBACK_WORKFLOW } from './running-rotations';
 import { startOptions } from './start-options';
 import { isUnanswered, serverReason } from './temporal-failures';
 
-/** The workflow type that looks up how a secret is rotated; in an emergency it also ends what is in the way. */
-const FRONT_DOOR = 'rotate';
-
 /** One run of a rotation or rollback. */
 export interface RotationRun {
   environment: string;
@@ -46,6 +44,8 @@ export interface RotationRun {
   runId: string;
   /** In an emergency: what ran already. Its grace period is ended and its end waited for before the secret is rotated. */
   behind?: RotationReport;
+  /** In an emergency: the one of the same secret that was declared before, when nothing was started. */
+  joined?: RotationReport;
 }
 
 /** Starts, watches and steers rotations over an existing connection, which it does not close. */
@@ -54,6 +54,8 @@ export class KeyturnClient {
   readonly fleets: FleetClient;
   /** What is under way for whole environments. */
   readonly environments: EnvironmentRuns;
+  /** The emergencies of single secrets that are under way. */
+  readonly emergencies: Emergencies;
 
   /** @param taskQueue where the workers poll; see `KEYTURN_TASK_QUEUE`. */
   constructor(
@@ -62,6 +64,7 @@ export class KeyturnClient {
   ) {
     this.fleets = new FleetClient(client, taskQueue);
     this.environments = new EnvironmentRuns(client, taskQueue);
+    this.emergencies = new Emergencies(client, taskQueue);
   }
 
   /**
@@ -174,13 +177,22 @@ export class KeyturnClient {
   /** The front door ends what is in the way, and rotates then; one that does so already is joined. */
   private async startBehind(input: RotationInput, type: SecretType, behind?: RotationReport): Promise<RotationRun> {
     const { environment, secret } = input;
+    const secretId = secretIdOf(environment, secret);
     const workflowId = emergencyWorkflowId(environment, secret);
-    const { firstExecutionRunId: runId } = await this.client.workflow.start(FRONT_DOOR, {
-      ...startOptions(this.taskQueue, input, type, 'Rotate, in an emergency,'),
-      workflowId,
-      workflowIdConflictPolicy: 'USE_EXISTING',
-    });
-    return { environment, secret, secretId: secretIdOf(environment, secret), workflowId, runId, behind };
+    try {
+      const { firstExecutionRunId: runId } = await this.client.workflow.start(FRONT_DOOR, {
+        ...startOptions(this.taskQueue, input, type, 'Rotate, in an emergency,'),
+        workflowId,
+        workflowIdConflictPolicy: 'FAIL',
+      });
+      return { environment, secret, secretId, workflowId, runId, behind };
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const joined = await reportOf(secretId, await this.client.workflow.getHandle(workflowId).describe());
+      // It has ended between the two calls.
+      if (joined.execution !== 'running') return this.start(input, type);
+      return { environment, secret, secretId, workflowId, runId: joined.runId, joined };
+    }
   }
 
   private async queryStatus({ workflowId, runId }: WorkflowExecutionDescription): Promise<Partial<RotationReport>> {

@@ -16,8 +16,9 @@ export async function startAndFollow(
   detach: boolean,
 ): Promise<Answer> {
   const run = await start();
-  const { secretId, behind } = run;
+  const { secretId, behind, joined } = run;
   if (behind) note(shell, behindText(secretId, behind));
+  if (joined) note(shell, joinedText(secretId, joined));
   return detach ? startedAnswer(run) : follow(shell, keyturn, run);
 }
 
@@ -38,10 +39,13 @@ export async function follow(shell: Shell, keyturn: KeyturnClient, run: Rotation
   }
 }
 
-function startedAnswer({ environment, secret, secretId, workflowId, runId }: RotationRun): Answer {
+function startedAnswer({ environment, secret, secretId, workflowId, runId, joined }: RotationRun): Answer {
   return {
-    result: { environment, secret, workflowId, runId },
-    text: [`Started ${workflowId} (run ${runId}).`, ...whatNext(secretId)].join('\n'),
+    result: { environment, secret, workflowId, runId, ...(joined && { joined: true }) },
+    text: [
+      joined ? `${workflowId} (run ${runId}) goes on.` : `Started ${workflowId} (run ${runId}).`,
+      ...whatNext(secretId),
+    ].join('\n'),
   };
 }
 
@@ -50,5 +54,12 @@ function behindText(secretId: string, behind: RotationReport): string {
   return (
     `${secretId} is being changed already: ${workflowType} runs since ${startedAt}${startedBy(behind)}. Its grace period, if it is in one, ` +
     'is ended, and its end is waited for; then the secret is rotated again, because either credential may have leaked.'
+  );
+}
+
+function joinedText(secretId: string, joined: RotationReport): string {
+  return (
+    `Nothing was started: this follows the emergency of ${secretId} that was declared at ${joined.startedAt}${startedBy(joined)}. ` +
+    'If it has leaked again since, type the same once more when that has ended.'
   );
 }

@@ -18,17 +18,22 @@ function collide(one: FleetSecret, other: FleetSecret): boolean {
   );
 }
 
-/** Which of those that wait may start now, in their order; each of them is counted as running for those behind it. */
+/**
+ * Which of those that wait may start now, in their order; each of them is counted as running for those behind it.
+ *
+ * @param besides what somebody else's rotations are changing: nothing that collides with it starts, and it takes nobody's place.
+ */
 export function startable(
   waiting: readonly FleetSecret[],
   running: readonly FleetSecret[],
   policy: FleetPolicy,
+  besides: readonly FleetSecret[] = [],
 ): FleetSecret[] {
   const started: FleetSecret[] = [];
   const under = [...running];
   for (const candidate of waiting) {
     if (under.length >= policy.concurrency) break;
-    if (!mayStart(candidate, under, policy)) continue;
+    if (!mayStart(candidate, under, policy) || besides.some((other) => collide(candidate, other))) continue;
     started.push(candidate);
     under.push(candidate);
   }

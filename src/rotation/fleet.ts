@@ -178,6 +178,8 @@ export interface FleetStatus extends FleetCounts {
 /** What a rotation tells its fleet when its grace period begins. */
 export interface GracePeriodBegun {
   secret: string;
+  /** The first run ID of the rotation; absent from those that began on an earlier worker. */
+  runId?: string;
   /** ISO 8601. */
   graceEndsAt: string;
 }

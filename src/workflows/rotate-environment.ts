@@ -13,6 +13,7 @@ import { PRIORITY } from '../rotation/priority';
 import { Cause } from '../rotation/errors';
 import type { FleetInput, FleetReport } from '../rotation/fleet';
 import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
+import { noteChanges } from './changes';
 import { admitFleet, fleetRefused } from './fleet/admission';
 import { uninterrupted } from './fleet/calls';
 import { Fleet } from './fleet/fleet';
@@ -28,6 +29,7 @@ import { refuse } from './saga/failures';
  * @throws RotationRefused when it could not begin; nothing was started then. That single rotations fail is in the report.
  */
 export async function rotateEnvironment(input: FleetInput, progress?: FleetProgress): Promise<FleetReport> {
+  noteChanges();
   admitFleet(input);
   const { workflowId, continuedFromExecutionRunId } = workflowInfo();
   if (workflowId !== fleetWorkflowId(input.environment)) return underItsOwnId(input);

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors';
-import { aboutSecret, runsText, runText } from '../environment-text';
+import { aboutSecret, emergenciesText, runsText, runText } from '../environment-text';
 import { followFleet } from '../fleet';
 import { FleetNotRunning } from '../fleet-errors';
 import { parseSecretArgument } from '../secret-argument';
@@ -48,16 +48,20 @@ async function showEnvironment(shell: Shell, environment: string, wait: boolean)
       if (!fleet) throw new FleetNotRunning(environment);
       return followFleet(shell, keyturn, fleet);
     }
-    const running = await keyturn.running(environment);
+    const [running, emergencies] = await Promise.all([
+      keyturn.running(environment),
+      keyturn.emergencies.of(environment),
+    ]);
     const text = [
       ...(runs.length > 0
         ? runs.map(runText)
         : [
             `No fleet, backup or restore of ${environment} is running. How old its secrets are: keyturn ages ${environment}`,
           ]),
+      ...emergenciesText(emergencies),
       runningText(running),
     ].join('\n\n');
-    return { result: { environment, environments: runs, running }, text };
+    return { result: { environment, environments: runs, running, emergencies }, text };
   });
 }
 
@@ -79,15 +83,20 @@ async function showOne(shell: Shell, text: string, wait: boolean): Promise<Answe
       const { workflowId, runId } = report;
       return follow(shell, keyturn, { environment, secret, secretId, workflowId, runId });
     }
-    const [[fleet], emergency] = await Promise.all([
+    const [[fleet], emergencies] = await Promise.all([
       keyturn.environments.of(environment, ['fleet']),
-      keyturn.environments.emergencyOf(environment, secret),
+      keyturn.emergencies.ofSecret(environment, secret),
     ]);
     return {
-      result: { ...reportAt(report, Date.now()), ...(fleet && { fleet }), ...(emergency && { emergency }) },
-      text: [reportText(report, usesColour(shell.env, shell.stdout)), ...aboutSecret(secretId, fleet, emergency)].join(
-        '\n',
-      ),
+      result: {
+        ...reportAt(report, Date.now()),
+        ...(fleet && { fleet }),
+        ...(emergencies.length > 0 && { emergencies }),
+      },
+      text: [
+        reportText(report, usesColour(shell.env, shell.stdout)),
+        ...aboutSecret(secretId, fleet, emergencies),
+      ].join('\n'),
     };
   });
 }

@@ -8,12 +8,13 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { longerPause, PATIENCE_MS } from '../../rotation/emergency';
 import { Cause } from '../../rotation/errors';
 import type { RefusedDetails } from '../../rotation/errors';
 import { EVENT_REQUESTER } from '../../rotation/events';
 import type { EventResult, LeakEvent } from '../../rotation/events';
-import { rotationWorkflowId, secretIdOf } from '../../rotation/names';
+import { rotationWorkflowId, SEARCH_ATTRIBUTES, secretIdOf } from '../../rotation/names';
 import { PRIORITY } from '../../rotation/priority';
 import type { AbortRequest, EndGracePeriodRequest } from '../../rotation/types';
 import type { rotate } from '../rotate';
@@ -21,6 +22,9 @@ import { tellsOfGivingUp } from '../emergency/way-of-one';
 import { activitiesFor } from '../saga/activities';
 import { rotationRolledBack } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
+
+const ENVIRONMENT = defineSearchAttributeKey(SEARCH_ATTRIBUTES.environment, 'KEYWORD');
+const SECRET = defineSearchAttributeKey(SEARCH_ATTRIBUTES.secret, 'KEYWORD');
 
 /** The first pause after the front door of an earlier worker was refused, and how long one look is tried. */
 const PAUSE_MS = 5_000;
@@ -46,6 +50,11 @@ export async function rotateLeaked(event: LeakEvent): Promise<EventResult> {
         cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
         // The rotation inherits it.
         priority: PRIORITY.emergency,
+        // `keyturn status` finds it by them.
+        typedSearchAttributes: [
+          { key: ENVIRONMENT, value: environment },
+          { key: SECRET, value: secret },
+        ],
         staticSummary: `Rotate ${secretIdOf(environment, secret)}: it leaked`,
       });
       if (outcome !== 'aborted') return { outcome: 'rotated' };

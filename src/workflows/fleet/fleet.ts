@@ -1,4 +1,4 @@
-import { condition, log, patched } from '@temporalio/workflow';
+import { condition, log } from '@temporalio/workflow';
 import { failedEntry, shortened } from '../../rotation/fleet';
 import type { FleetInput, FleetReport, FleetSecret } from '../../rotation/fleet';
 import { fleetNotification } from '../../rotation/fleet-telling';
@@ -15,6 +15,7 @@ import type { FleetProgress, Running } from './progress';
 import { alreadyRuns, startRotation } from './rotation';
 import { watchTakenUp } from './taken-up';
 import { WayOfMany } from './way-of-many';
+import { isInForce } from '../changes';
 
 /** An environment's rotation under way: it starts what may start, until nothing waits and nothing runs. */
 export class Fleet {
@@ -43,7 +44,7 @@ export class Fleet {
         calls.recordRequest(request);
         ledger.note();
       },
-      inGracePeriod: ({ secret, graceEndsAt }) => ledger.settle(secret, { outcome: 'in-grace-period', graceEndsAt }),
+      inGracePeriod: (begun) => ledger.settleInGracePeriod(begun),
     });
     ledger.note();
   }
@@ -145,7 +146,7 @@ export class Fleet {
 /** Tells those of the end whom the catalog names by then. */
 async function tellEnd(report: FleetReport): Promise<void> {
   const notification = fleetNotification(report);
-  if (!notification || !patched('people-are-told-of-a-fleets-end')) return;
+  if (!notification || !isInForce('people-are-told-of-a-fleets-end')) return;
   const problem = await tellPeople(notification);
   if (problem !== undefined) log.error(`People could not be told of the fleet's end: ${problem}`);
 }

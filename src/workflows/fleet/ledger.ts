@@ -1,10 +1,18 @@
 import { failedEntry, groupOf } from '../../rotation/fleet';
-import type { EndedRotation, FleetEntry, FleetInput, FleetSecret, FleetStatus } from '../../rotation/fleet';
+import type {
+  EndedRotation,
+  FleetEntry,
+  FleetInput,
+  FleetSecret,
+  FleetStatus,
+  GracePeriodBegun,
+} from '../../rotation/fleet';
 import { noteEnd, noteStart, oldestFirst, startable, tooManyFailures } from '../../rotation/fleet-schedule';
 import { rotationWorkflowId } from '../../rotation/names';
 import { indexFleet, writeFleetLogbook } from './logbook';
 import { newProgress, statusOf } from './progress';
 import type { FleetProgress, Running } from './progress';
+import { isInForce } from '../changes';
 
 const isoNow = () => new Date().toISOString();
 
@@ -55,7 +63,7 @@ export class FleetLedger {
     const { progress } = this;
     if (!progress.policy) return [];
     const running = progress.running.map(({ of }) => of);
-    const chosen = startable(progress.waiting, running, progress.policy);
+    const chosen = startable(progress.waiting, running, progress.policy, this.keptApart());
     const starting = new Set(chosen.map(({ secret }) => secret));
     progress.waiting = progress.waiting.filter(({ secret }) => !starting.has(secret));
     return chosen.map((secret) => {
@@ -64,6 +72,15 @@ export class FleetLedger {
       noteStart(progress.attempts, secret);
       return taken;
     });
+  }
+
+  /** What is in the way is being changed, and must not be used meanwhile. Fleets that began before that was heeded go on without. */
+  private keptApart(): FleetSecret[] {
+    const { inTheWay, obstructions } = this.progress;
+    const changing = inTheWay.filter(({ secret }) => obstructions[secret]?.inGracePeriod !== true);
+    return changing.length > 0 && this.progress.waiting.length > 0 && isInForce('what-is-in-the-way-is-kept-apart')
+      ? changing
+      : [];
   }
 
   hasMoreToStart(): boolean {
@@ -76,6 +93,16 @@ export class FleetLedger {
 
   settleEnd({ secret, outcome, failure }: EndedRotation): void {
     this.settle(secret, failure ? failedEntry(failure) : { outcome: outcome ?? 'failed' });
+  }
+
+  /**
+   * Counts a rotation as done that has begun its grace period. Those that an earlier fleet of the same ID has left running tell this one
+   * too. The message may come before it is known whether the rotation was started: then it counts for now.
+   */
+  settleInGracePeriod({ secret, runId, graceEndsAt }: GracePeriodBegun): void {
+    const running = this.progress.running.find(({ of }) => of.secret === secret);
+    if (running?.runId !== undefined && runId !== undefined && running.runId !== runId) return;
+    this.settle(secret, { outcome: 'in-grace-period', graceEndsAt, ...(runId !== undefined && { runId }) });
   }
 
   /** Notes what became of a rotation that runs; one that was noted before stays as it was. */
@@ -98,14 +125,22 @@ export class FleetLedger {
   /**
    * Has one that was to be started wait for the end of what is in its way.
    *
+   * @param what runs, in the words of `describeRotation`.
    * @param now milliseconds since the epoch.
    */
   putAside({ of }: Running, what: string, now: number, pauseMs: number): void {
     const { progress } = this;
     progress.running = progress.running.filter((running) => running.of !== of);
+    // What is in its way may have told of its grace period, as if it had been started here.
+    progress.settled = progress.settled.filter(({ secret }) => secret !== of.secret);
     noteEnd(progress.attempts, of, undefined);
     const known = progress.obstructions[of.secret] ?? { since: now, pauseMs };
-    progress.obstructions[of.secret] = { ...known, what, lookAt: nextLook(now, known.pauseMs) };
+    progress.obstructions[of.secret] = {
+      ...known,
+      what,
+      inGracePeriod: isInGracePeriod(what, now),
+      lookAt: nextLook(now, known.pauseMs),
+    };
     progress.inTheWay.push(of);
     if (progress.stopped !== undefined) this.leave(() => true, progress.stopped);
     this.changed = true;
@@ -172,6 +207,11 @@ export class FleetLedger {
     progress.inTheWay = progress.inTheWay.filter((waiting) => !which(waiting));
     this.note();
   }
+}
+
+/** Only of a rotation that has a grace period the words end with when that ends. */
+function isInGracePeriod(what: string, now: number): boolean {
+  return Date.parse(/ until (\S+)$/.exec(what)?.[1] ?? '') > now;
 }
 
 /** Looks at moments that many have in common, so that one look is for all of them. */

@@ -47,7 +47,8 @@ export function listenToFleetOperators(effects: FleetEffects): void {
 
 /** Signals come from anybody; one that makes no sense must not hold the fleet up. */
 function isGracePeriod(begun: Partial<GracePeriodBegun> | null | undefined): boolean {
-  return typeof begun?.secret === 'string' && typeof begun.graceEndsAt === 'string';
+  const isRun = begun?.runId === undefined || typeof begun.runId === 'string';
+  return typeof begun?.secret === 'string' && typeof begun.graceEndsAt === 'string' && isRun;
 }
 
 /** Requests may come without an argument, and with anything. */

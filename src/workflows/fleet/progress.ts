@@ -24,6 +24,8 @@ export interface Obstruction {
   since: number;
   /** What ran, since when. */
   what: string;
+  /** It was in its grace period when it was met, and changes nothing that others use; absent where that is not known. */
+  inGracePeriod?: boolean;
   /** When it is looked at next, and how long after that again. */
   lookAt: number;
   pauseMs: number;

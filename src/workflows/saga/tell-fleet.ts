@@ -4,12 +4,14 @@ import { fleetWorkflowId, GRACE_PERIOD_SIGNAL } from '../../rotation/names';
 
 /**
  * Tells the fleet that started this rotation, if one did, that its grace period begins; the fleet counts it as done. A fleet that is
- * gone need not know. It is addressed by its ID alone, because it may have continued as new since.
+ * gone need not know. It is addressed by its ID alone, because it may have continued as new since; by the rotation's run ID a later fleet
+ * of that ID sees that it is none of its own.
  */
-export function tellFleet(environment: string, begun: GracePeriodBegun): void {
+export function tellFleet(environment: string, begun: Omit<GracePeriodBegun, 'runId'>): void {
   const id = fleetWorkflowId(environment);
-  if (workflowInfo().parent?.workflowId !== id) return;
+  const { parent, firstExecutionRunId: runId } = workflowInfo();
+  if (parent?.workflowId !== id) return;
   getExternalWorkflowHandle(id)
-    .signal<[GracePeriodBegun]>(GRACE_PERIOD_SIGNAL, begun)
+    .signal<[GracePeriodBegun]>(GRACE_PERIOD_SIGNAL, { ...begun, runId })
     .catch(() => undefined);
 }
