@@ -169,7 +169,7 @@ async function assemble(options: KeyturnWorkerOptions, opened: Closer[]): Promis
       usageMetrics,
       rotations: workflows,
       schedules,
-      audit,
+      past: audit,
       reviewLog: audit,
     }),
     interceptors: {

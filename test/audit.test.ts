@@ -286,6 +286,22 @@ describe('append', () => {
   });
 });
 
+test('a worker may ask whether a rotation has found or made a value of a secret, and no more', async () => {
+  const database = await createAuditDatabase();
+  const log = createPostgresAuditLog(urlOf(database, 'worker', WORKER_PASSWORD));
+  toClose.push(() => log.close());
+  const ended = (secretId: string, input: unknown, what = 'recordOutcome') =>
+    log.append(entry({ secretId, what, input }));
+  await ended('dev/made', { versions: { current: 'v-1' } });
+  await ended('dev/found', { versions: { previous: 'v-1' } });
+  await ended('dev/refused', { versions: {} });
+  await ended('dev/refused', undefined);
+  await ended('dev/refused', { versions: { current: 'v-1' } }, 'loadPlan');
+  const asked = ['dev/made', 'dev/found', 'dev/refused', 'dev/unknown'];
+  expect(await Promise.all(asked.map((secretId) => log.hasExisted(secretId)))).toEqual([true, true, false, false]);
+  await expect(log.list({ secretId: 'dev/made' })).rejects.toMatchObject({ sqlState: '42501', isNotSetUp: true });
+});
+
 describe('list', () => {
   test('filters by secret, environment, workflow, person and time, newest last', async () => {
     const database = await createAuditDatabase();

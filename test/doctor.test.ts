@@ -181,6 +181,15 @@ describe('what is wrong with the surroundings', () => {
       });
     });
 
+    test('that was set up before restores asked what had existed', async () => {
+      await audit.asSuperuser('DROP FUNCTION keyturn_audit.has_existed(text)');
+      expect(await auditCheck(await audit.urlOfLogin('keyturn_audit_writer'))).toMatchObject({
+        state: 'warning',
+        found: expect.stringContaining('restores cannot tell') as string,
+        todo: expect.stringContaining('deploy/postgres/audit.sql') as string,
+      });
+    });
+
     test('that was set up before there were reviews', async () => {
       const login = await audit.urlOfLogin('keyturn_audit_writer');
       await audit.asSuperuser('DROP FUNCTION keyturn_audit.failures(text[], bigint, timestamptz, integer)');

@@ -33,8 +33,9 @@ let dependent: TestDependent;
 beforeAll(async () => {
   bed = await openTestbed();
   auditServer = await startPostgres(() => undefined);
-  auditUrl = await createAuditDatabase(auditServer);
-  audit = createPostgresAuditLog(auditUrl);
+  const database = await createAuditDatabase(auditServer);
+  auditUrl = database.workerUrl;
+  audit = createPostgresAuditLog(database.url);
   awsTap = await startWireTap(Number(new URL(bed.env['AWS_ENDPOINT_URL'] ?? '').port));
   postgresTap = await startWireTap(bed.databases.port);
   dependent = await startDependent('shop', '1 second');

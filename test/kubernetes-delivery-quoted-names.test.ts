@@ -1,4 +1,4 @@
-import { protect, runInActivityScope } from '../src/activities/boundary/activity-scope';
+import { protect, redact, runInActivityScope } from '../src/activities/boundary/activity-scope';
 import { refusalOf } from '../src/activities/delivery/kubernetes/refusals';
 import { expectedKeys } from '../src/activities/delivery/kubernetes/secret-digest';
 import { secretPartsOf } from '../src/activities/secrets-manager/secret-parts';
@@ -55,6 +55,48 @@ test('nor is what other fields of a database secret hold, a user that is the pas
     const text = JSON.stringify({ ...DATABASE, username });
     expect(await said(`no ${username} here`, text)).not.toContain(PASSWORD.slice(3, 12));
   }
+});
+
+const KEY_LINE = 'MC4CAQAwBQYDK2VwBCIEIJ3v0uTqk1cWm8Rz';
+const SSL = {
+  ca: '-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIB\n',
+  key: `-----BEGIN PRIVATE KEY-----\n${KEY_LINE}\n`,
+};
+
+test('nor is a private key that a field holds which is open else', async () => {
+  for (const text of [
+    { ...DATABASE, ssl: SSL },
+    { ...DATABASE, masterarn: [KEY_LINE] },
+  ].map((one) => JSON.stringify(one))) {
+    expect(await said(`the key ${KEY_LINE} is not accepted`, text)).not.toContain(KEY_LINE.slice(4, 12));
+    expect(await said(FORBIDDEN, text)).toContain('"system:serviceaccount:shop:orders_app"');
+  }
+});
+
+test('a key of a Kubernetes Secret that is mapped to an object is protected, one that is mapped to a boolean is not', async () => {
+  const keys = [...KEYS, { key: 'tls', field: 'ssl' }];
+  const quoted = JSON.stringify(SSL);
+  const told = (ssl: unknown) =>
+    runInActivityScope(() => {
+      expectedKeys({ ...DEPENDENT, keys }, 'v-1', JSON.stringify({ ...DATABASE, ssl }));
+      return Promise.resolve(redact(`${quoted}, ${String(true)}`));
+    });
+  expect(await told(SSL)).toBe('[redacted], true');
+  expect(await told(true)).toBe(`${quoted}, true`);
+});
+
+test('a name that stands twice makes all of the secret secret, because parsing sees one value only', async () => {
+  for (const [written, twice] of [
+    ['"port":5432', `"port":"${KEY_LINE}","port":5432`],
+    ['"port":5432', `"ssl":{"key":"${KEY_LINE}"},"port":5432,"ssl" : true`],
+    ['"port":5432', `"port":5432,"tls":{"key":"${KEY_LINE}","key":"other"}`],
+  ] as const) {
+    const text = JSON.stringify(DATABASE).replace(written, twice);
+    expect(secretPartsOf(text)).toBeUndefined();
+    expect(await said(`the value ${KEY_LINE.slice(0, 20)} is not accepted`, text)).not.toContain(KEY_LINE.slice(0, 12));
+  }
+  const alike = { ...DATABASE, note: '"port": 1, "port": 2 \\" : ', more: { port: 1, engine: '' } };
+  expect(secretPartsOf(JSON.stringify(alike))).toBeDefined();
 });
 
 test('where it is not certain which field is secret, all of them are', async () => {

@@ -167,6 +167,18 @@ AS $$
   FROM bounds b
 $$;
 
+-- Whether a rotation of this secret, whatever it came to, has found or made a value of it. Restores ask when it is gone.
+CREATE OR REPLACE FUNCTION keyturn_audit.has_existed(secret_id text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (
+    SELECT FROM keyturn_audit.record r
+    WHERE r.entry ->> 'secretId' = has_existed.secret_id AND r.entry ->> 'what' = 'recordOutcome'
+      AND coalesce(r.entry #>> '{input,versions,current}', r.entry #>> '{input,versions,previous}') IS NOT NULL
+  )
+$$;
+
 CREATE OR REPLACE FUNCTION keyturn_audit.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -195,7 +207,8 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn_audit FROM PUBLIC, keyturn_audit_w
 GRANT USAGE ON SCHEMA keyturn_audit TO keyturn_audit_writer, keyturn_audit_reader;
 GRANT EXECUTE ON FUNCTION keyturn_audit.append(json[]) TO keyturn_audit_writer;
 GRANT EXECUTE ON FUNCTION keyturn_audit.last_review(text, text),
-  keyturn_audit.failures(text[], bigint, timestamptz, integer) TO keyturn_audit_writer, keyturn_audit_reader;
+  keyturn_audit.failures(text[], bigint, timestamptz, integer),
+  keyturn_audit.has_existed(text) TO keyturn_audit_writer, keyturn_audit_reader;
 GRANT SELECT ON keyturn_audit.record, keyturn_audit.head TO keyturn_audit_reader;
 
 COMMIT;

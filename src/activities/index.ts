@@ -3,7 +3,7 @@ import { createAgesActivities } from './ages/activities';
 import { createApiKeyActivities } from './api-keys/activities';
 import type { ApiKeyProviders } from './api-keys/providers';
 import { createAuditActivities } from './audit/activities';
-import type { AuditLog } from './audit/audit-log';
+import type { PastOfSecrets } from './audit/past-of-secrets';
 import type { ReviewLog } from './audit/review-log';
 import { createBackupActivities } from './backup/activities';
 import { createBackups } from './backup/backups';
@@ -56,20 +56,20 @@ export interface ActivityDependencies {
   usageMetrics: UsageMetrics;
   rotations: Pick<WorkflowClient, 'getHandle' | 'signalWithStart'>;
   schedules: Pick<ScheduleClient, 'list'>;
-  audit: Pick<AuditLog, 'list'>;
+  past: PastOfSecrets;
   reviewLog: ReviewLog;
 }
 
 export function createActivities(dependencies: ActivityDependencies) {
   const { catalog, secrets, ages, postgres, apiKeys, kubernetes, ecs, notifiers, metrics, rotations } = dependencies;
-  const { backupBucket: bucket, backupEnvelope, keyUses, usageMetrics, schedules, audit, reviewLog } = dependencies;
+  const { backupBucket: bucket, backupEnvelope, keyUses, usageMetrics, schedules, past, reviewLog } = dependencies;
   const credentials = createCredentials(secrets);
   const backups = createBackups(secrets, bucket, backupEnvelope);
   return {
     ...createAgesActivities({ catalog, ages, metrics }),
     ...createApiKeyActivities(secrets, apiKeys),
     ...createAuditActivities(),
-    ...createBackupActivities({ catalog, secrets, backups, bucket, postgres, credentials, audit }),
+    ...createBackupActivities({ catalog, secrets, backups, bucket, postgres, credentials, past }),
     ...createCatalogActivities(catalog),
     ...createDeliveryActivities({ secrets, kubernetes, ecs }),
     ...createEmergencyActivities(rotations),

@@ -56,13 +56,13 @@ export async function openStage(report: Report, { create, settings, kubernetes }
     const { endpoint, region, credentials } = lab.aws;
     const secretsManager = new SecretsManagerClient({ ...AWS_CLIENT_OPTIONS, endpoint, region, credentials });
     opened.push(() => Promise.resolve(secretsManager.destroy()));
-    const audit = createPostgresAuditLog(lab.auditDatabaseUrl);
+    const audit = createPostgresAuditLog(lab.auditDatabase.url);
     opened.push(() => audit.close());
     const connection = await Connection.connect({ address: lab.temporal.address });
     opened.push(() => connection.close());
     const catalog = join(directory, 'keyturn.yaml');
     await create(lab, secretsManager, catalog);
-    const workerEnv = { ...lab.env, KEYTURN_CATALOG: catalog, KEYTURN_TASK_QUEUE: TASK_QUEUE, ...settings };
+    const workerEnv = { ...lab.workerEnv, KEYTURN_CATALOG: catalog, KEYTURN_TASK_QUEUE: TASK_QUEUE, ...settings };
     const worker = await spawnWorker(workerEnv);
     opened.push(() => worker.stop());
     await worker.ready;

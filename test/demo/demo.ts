@@ -124,7 +124,7 @@ async function tell(): Promise<number> {
 }
 
 function workerEnv(lab: Lab, catalog: string, directory: string): Record<string, string> {
-  return { ...lab.env, KEYTURN_CATALOG: catalog, [PAUSES_DIRECTORY]: directory };
+  return { ...lab.workerEnv, KEYTURN_CATALOG: catalog, [PAUSES_DIRECTORY]: directory };
 }
 
 /** Edits the catalog as an operator would: the next rotation goes by it. */

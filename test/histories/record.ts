@@ -19,7 +19,7 @@ const FOLDER = projectFile('test', 'histories');
 async function main(): Promise<void> {
   const lab = await startLab({ report: (line) => console.log(line) });
   try {
-    Object.assign(process.env, lab.env);
+    Object.assign(process.env, lab.env, { LAB_WORKER_AUDIT_URL: lab.auditDatabase.workerUrl });
     const histories = await record(lab);
     for (const [name, text] of histories) await writeFile(join(FOLDER, `${name}.json`), text);
   } finally {

@@ -11,5 +11,5 @@ export default async function setUp(): Promise<void> {
   if (globalThis.keyturnLab) return;
   const lab = await startLab({ report: (line) => process.stderr.write(`${line}\n`) });
   globalThis.keyturnLab = lab;
-  Object.assign(process.env, lab.env);
+  Object.assign(process.env, lab.env, { LAB_WORKER_AUDIT_URL: lab.auditDatabase.workerUrl });
 }

@@ -1,4 +1,4 @@
-import { createAuditDatabase } from './audit-database';
+import { createAuditDatabase, type AuditDatabase } from './audit-database';
 import { startAws, type Aws } from './aws';
 import { startExternalSecrets, type ExternalSecrets } from './kubernetes/external-secrets';
 import { startKubernetes, type Kubernetes } from './kubernetes/kubernetes';
@@ -12,12 +12,13 @@ export interface Lab {
   temporal: Temporal;
   postgres: Postgres;
   aws: Aws;
-  /** For KEYTURN_AUDIT_DATABASE_URL. */
-  auditDatabaseUrl: string;
+  auditDatabase: AuditDatabase;
   /** Only with the option `kubernetes`. */
   cluster?: Cluster;
-  /** What a worker, the CLI and a person's shell need to work with this lab. */
+  /** What the CLI and a person's shell need to work with this lab. */
   env: Record<string, string>;
+  /** What a worker needs: the same, with its own login to the audit database. */
+  workerEnv: Record<string, string>;
   /** Ends all that was started. */
   stop(): Promise<void>;
 }
@@ -87,7 +88,7 @@ async function startCluster(aws: Promise<Aws>, report: Report): Promise<Cluster>
 async function startPostgresWithAudit(report: Report, options?: PostgresOptions): Promise<Database> {
   const postgres = await startPostgres(report, options);
   try {
-    return { postgres, auditDatabaseUrl: await createAuditDatabase(postgres) };
+    return { postgres, auditDatabase: await createAuditDatabase(postgres) };
   } catch (error) {
     await postgres.stop();
     throw error;
@@ -96,10 +97,10 @@ async function startPostgresWithAudit(report: Report, options?: PostgresOptions)
 
 interface Database {
   postgres: Postgres;
-  auditDatabaseUrl: string;
+  auditDatabase: AuditDatabase;
 }
 
-function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws: Aws, cluster?: Cluster): Lab {
+function labOf(temporal: Temporal, { postgres, auditDatabase }: Database, aws: Aws, cluster?: Cluster): Lab {
   const env: Record<string, string> = {
     TEMPORAL_ADDRESS: temporal.address,
     AWS_ENDPOINT_URL: aws.endpoint,
@@ -107,7 +108,7 @@ function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws
     AWS_ACCESS_KEY_ID: aws.credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: aws.credentials.secretAccessKey,
     KEYTURN_CATALOG: projectFile('keyturn.yaml'),
-    KEYTURN_AUDIT_DATABASE_URL: auditDatabaseUrl,
+    KEYTURN_AUDIT_DATABASE_URL: auditDatabase.url,
     LAB_DATABASE_URL: postgres.superuserUrl,
   };
   if (temporal.namespace !== 'default') env.TEMPORAL_NAMESPACE = temporal.namespace;
@@ -117,5 +118,6 @@ function labOf(temporal: Temporal, { postgres, auditDatabaseUrl }: Database, aws
   const stop = async (): Promise<void> => {
     await Promise.all([temporal.stop(), postgres.stop(), aws.stop(), cluster?.stop()]);
   };
-  return { temporal, postgres, aws, auditDatabaseUrl, cluster, env, stop };
+  const workerEnv = { ...env, KEYTURN_AUDIT_DATABASE_URL: auditDatabase.workerUrl };
+  return { temporal, postgres, aws, auditDatabase, cluster, env, workerEnv, stop };
 }

@@ -62,9 +62,9 @@ async function startAll(): Promise<Running> {
   const catalog = await sampleCatalogFor(keyService);
   const removeCatalog = await writeOwnFile(CATALOG_FILE, WITH_KUBERNETES ? withKubernetes(catalog) : catalog);
   const sample = WITH_KUBERNETES ? await startSampleCluster(lab) : undefined;
-  const env = { ...lab.env, ...(await addressesOf(sample)), KEYTURN_CATALOG: CATALOG_FILE };
-  const worker = await startWorker(env);
-  const removeEnvFile = await writeOwnFile(ENV_FILE, envFile(env));
+  const more = { ...(await addressesOf(sample)), KEYTURN_CATALOG: CATALOG_FILE };
+  const worker = await startWorker({ ...lab.workerEnv, ...more });
+  const removeEnvFile = await writeOwnFile(ENV_FILE, envFile({ ...lab.env, ...more }));
   say(`\n${introduction(lab, keyService, secondsSince(startedAt))}`);
   const removeFiles = async () => {
     await removeEnvFile();

@@ -161,7 +161,9 @@ export async function openTestbed(
     writeCatalog,
     start,
     async startWorker(more = {}) {
-      const worker = await spawnWorker({ ...env, ...more }, { program: 'dist/test/testbed/test-worker.js' });
+      const login = process.env['LAB_WORKER_AUDIT_URL'];
+      const own: Record<string, string> = login === undefined ? {} : { KEYTURN_AUDIT_DATABASE_URL: login };
+      const worker = await spawnWorker({ ...env, ...own, ...more }, { program: 'dist/test/testbed/test-worker.js' });
       workers.push(worker);
       await worker.ready;
       return worker;

@@ -94,6 +94,9 @@ export interface AuditLog {
   close(): Promise<void>;
 }
 
+/** PostgreSQL's `insufficient_privilege`, `undefined_function` and `invalid_schema_name`. */
+const NOT_SET_UP = ['42501', '42883', '3F000'];
+
 /** The audit log cannot be reached, refuses, or was asked something that makes no sense. Its message holds no password. */
 export class AuditLogError extends Error {
   override readonly name = 'AuditLogError';
@@ -104,5 +107,10 @@ export class AuditLogError extends Error {
     readonly sqlState?: string,
   ) {
     super(message);
+  }
+
+  /** The database lacks what was asked of it, or a right to it: deploy/postgres/audit.sql was not run, or that of an earlier version. */
+  get isNotSetUp(): boolean {
+    return this.sqlState !== undefined && NOT_SET_UP.includes(this.sqlState);
   }
 }

@@ -6,6 +6,8 @@ import { parseChainHead, verifyChain } from './chain';
 import type { StoredRecord } from './chain';
 import { entryText } from './entry-text';
 import { createGroupCommit } from './group-commit';
+import { createPastOfSecrets } from './past-of-secrets';
+import type { PastOfSecrets } from './past-of-secrets';
 import { createReviewLog } from './review-log';
 import type { ReviewLog } from './review-log';
 
@@ -24,11 +26,11 @@ const COLUMNS = `seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US
 /**
  * The audit log in PostgreSQL, as deploy/postgres/audit.sql sets it up. It connects when it is first used, and again by
  * itself after an outage. `append` needs a member of `keyturn_audit_writer`, `list` and `verify` of `keyturn_audit_reader`, and what
- * reviews ask for one of either.
+ * reviews and restores ask for one of either.
  *
  * @param url `postgres://user:password@host:port/database`.
  */
-export function createPostgresAuditLog(url: string): AuditLog & ReviewLog {
+export function createPostgresAuditLog(url: string): AuditLog & ReviewLog & PastOfSecrets {
   const { place, passwords } = describeUrl(url);
   const pool = new Pool({
     connectionString: url,
@@ -57,6 +59,8 @@ export function createPostgresAuditLog(url: string): AuditLog & ReviewLog {
     await pool.query('SELECT keyturn_audit.append($1::json[])', [entries]);
   }, GROUP_LIMITS);
 
+  const rowsOf = (sql: string, values: unknown[]) => named(async () => (await pool.query(sql, values)).rows);
+
   return {
     append: (entry) => named(() => appends.add(entryText(entry))),
     list: (filter = {}) => named(() => listRecords(pool, filter)),
@@ -67,7 +71,8 @@ export function createPostgresAuditLog(url: string): AuditLog & ReviewLog {
           return await verifyChain(allRecords(client), await readHead(client), expected);
         });
       }),
-    ...createReviewLog((sql, values) => named(async () => (await pool.query(sql, values)).rows)),
+    ...createReviewLog(rowsOf),
+    ...createPastOfSecrets(rowsOf),
     async close() {
       await appends.settled();
       await pool.end();

@@ -3,6 +3,7 @@ import { backupUrl, isOfOneSecret } from '../../rotation/backup';
 import { Cause } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import type { RotationPlan } from '../../rotation/plan';
+import type { PastOfSecrets } from '../audit/past-of-secrets';
 import { readCatalog } from '../catalog';
 import type { Catalog, CatalogSource, EnvironmentBackup } from '../catalog';
 import { failure } from '../failures';
@@ -15,8 +16,7 @@ import { backedUpSecret } from './backups';
 import type { Backups } from './backups';
 import type { BackupBucket } from './bucket';
 import type { BackedUpSecret, OpenedBackup } from './document';
-import { hasExisted } from './past';
-import type { PastOfSecrets } from './past';
+import { mayHaveExisted } from './past';
 import { retentionWarnings } from './retention';
 
 export interface BackupPlanInput extends StepInput {
@@ -71,11 +71,11 @@ export interface BackupDependencies {
   bucket: BackupBucket;
   postgres: PostgresServers;
   credentials: Credentials;
-  audit: PastOfSecrets;
+  past: PastOfSecrets;
 }
 
 export function createBackupActivities(dependencies: BackupDependencies) {
-  const { catalog, secrets, backups, bucket, postgres, credentials, audit } = dependencies;
+  const { catalog, secrets, backups, bucket, postgres, credentials, past } = dependencies;
 
   async function planFor(environment: string): Promise<EnvironmentBackup & { plans: Catalog }> {
     const { plans, found } = await readCatalog(async () => {
@@ -114,7 +114,7 @@ export function createBackupActivities(dependencies: BackupDependencies) {
     const secretId = secretIdOf(environment, secret);
     const found = await secrets.describe(secretId);
     if (found) return found.labels.current && !found.scheduledForDeletion ? {} : { lost: true };
-    const existed = backup.wasUnreadable(secret) || (await hasExisted(audit, secretId));
+    const existed = backup.wasUnreadable(secret) || (await mayHaveExisted(past, secretId));
     return existed ? { lost: true } : { neverCreated: true };
   }
 

@@ -1,29 +1,21 @@
 import { Cause } from '../../rotation/errors';
-import type { AuditLog } from '../audit/audit-log';
 import { AuditLogError } from '../audit/audit-log';
+import type { PastOfSecrets } from '../audit/past-of-secrets';
+import { outsideCall } from '../boundary/activity-scope';
 import { failure } from '../failures';
 
-/** What is known of secrets that are gone. */
-export type PastOfSecrets = Pick<AuditLog, 'list'>;
-
-/** Rotations that are looked at, the newest; one of them is enough. */
-const LOOKED_AT = 100;
-
 /**
- * Whether a rotation of the secret, whatever it came to, has found or made a value of it. One that nobody has ever rotated by Keyturn is
- * not known.
+ * Whether a secret has to be taken for one that existed: the audit log knows of a value of it, or was set up by a version that does not
+ * let workers ask. Then nobody knows, and what may be lost is not called complete.
  *
- * @throws AuditUnavailable
+ * @throws AuditUnavailable while the log is down.
  */
-export async function hasExisted(audit: PastOfSecrets, secretId: string): Promise<boolean> {
+export async function mayHaveExisted(past: PastOfSecrets, secretId: string): Promise<boolean> {
   try {
-    const ended = await audit.list({ secretId, what: 'recordOutcome', limit: LOOKED_AT });
-    return ended.some(({ entry }) => {
-      const { versions } = (entry.input ?? {}) as { versions?: { current?: string; previous?: string } };
-      return (versions?.current ?? versions?.previous) !== undefined;
-    });
+    return await outsideCall('audit', 'HasExisted', () => past.hasExisted(secretId));
   } catch (error) {
     if (!(error instanceof AuditLogError)) throw error;
+    if (error.isNotSetUp) return true;
     throw failure(Cause.AuditUnavailable, error.message);
   }
 }

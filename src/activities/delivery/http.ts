@@ -32,14 +32,13 @@ export async function seeHealthy(dependent: HttpDependent): Promise<void> {
 /** The status of one answer, or why there was none. The body is never read: health pages quote all sorts of things. */
 async function ask(url: string, cancelled: AbortSignal): Promise<number | string> {
   try {
-    return await outsideCall('http', 'GET health', async () => {
-      const response = await fetch(url, {
-        redirect: 'manual',
-        signal: withTimeLimit(cancelled, ANSWER_TIMEOUT_MS),
-      });
-      await response.body?.cancel();
-      return response.status;
-    });
+    return await outsideCall('http', 'GET health', () =>
+      withTimeLimit(cancelled, ANSWER_TIMEOUT_MS, async (signal) => {
+        const response = await fetch(url, { redirect: 'manual', signal });
+        await response.body?.cancel();
+        return response.status;
+      }),
+    );
   } catch (error) {
     cancelled.throwIfAborted();
     const cause = (error as { cause?: { code?: string } }).cause?.code;

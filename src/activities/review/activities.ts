@@ -56,9 +56,6 @@ export interface ReviewDependencies {
 const PAUSED = `ScheduleId STARTS_WITH "${SCHEDULE_ID_PREFIX}" AND TemporalSchedulePaused = true`;
 const LONGEST_NOTE = 200;
 
-/** PostgreSQL's `insufficient_privilege`, `undefined_function` and `invalid_schema_name`. */
-const NOT_SET_UP = ['42501', '42883', '3F000'];
-
 export function createReviewActivities({ catalog, reviewLog, schedules }: ReviewDependencies) {
   /** The schedules of an environment that somebody has paused in Temporal, by their IDs. */
   async function pausedInTemporal(environment: string): Promise<Map<string, string | undefined>> {
@@ -78,7 +75,7 @@ export function createReviewActivities({ catalog, reviewLog, schedules }: Review
       return await outsideCall('audit', 'CountFailures', ask);
     } catch (error) {
       if (!(error instanceof AuditLogError)) throw error;
-      if (!NOT_SET_UP.includes(error.sqlState ?? '')) throw failure(Cause.TargetUnavailable, error.message);
+      if (!error.isNotSetUp) throw failure(Cause.TargetUnavailable, error.message);
       throw failure(
         Cause.PermissionDenied,
         `${error.message}. Run deploy/postgres/audit.sql in it again, which lets workers count failures`,

@@ -9,7 +9,8 @@ const TIMEOUT_MS = 5_000;
 const RIGHTS = `
   SELECT has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AS "mayAppend",
          has_schema_privilege(n.oid, 'USAGE') AND pg_has_role('keyturn_audit_reader', 'USAGE') AS "mayRead",
-         EXISTS (SELECT FROM pg_proc c WHERE c.pronamespace = n.oid AND c.proname = 'failures') AS "canCount"
+         EXISTS (SELECT FROM pg_proc c WHERE c.pronamespace = n.oid AND c.proname = 'failures') AS "canCount",
+         EXISTS (SELECT FROM pg_proc c WHERE c.pronamespace = n.oid AND c.proname = 'has_existed') AS "knowsPast"
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
    WHERE n.nspname = 'keyturn_audit' AND p.proname = 'append'`;
 
@@ -49,6 +50,8 @@ interface Rights {
   mayRead: boolean;
   /** Set up by a version that has reviews. */
   canCount: boolean;
+  /** Set up by a version whose restores tell what is lost from what was never created. */
+  knowsPast: boolean;
 }
 
 const SET_UP = 'psql "$ADMIN_DATABASE_URL" -v ON_ERROR_STOP=1 -f deploy/postgres/audit.sql';
@@ -59,6 +62,13 @@ function rightsCheck(rights: Rights | undefined): Check {
     return warning(
       NAME,
       'this login may append, but reviews cannot count failures: it was set up before there were any',
+      SET_UP,
+    );
+  }
+  if (rights.mayAppend && !rights.knowsPast) {
+    return warning(
+      NAME,
+      'this login may append, but restores cannot tell a secret that is lost from one that was never created: it was set up before they could',
       SET_UP,
     );
   }

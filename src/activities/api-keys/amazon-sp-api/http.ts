@@ -32,17 +32,12 @@ export async function post(
     return await outsideCall<Heard>(
       system,
       operation,
-      async () => {
-        const response = await fetch(url, {
-          method: 'POST',
-          headers,
-          body,
-          redirect: 'manual',
-          signal: withTimeLimit(cancelled, ANSWER_TIMEOUT_MS),
-        });
-        const text = protect(await response.text());
-        return { kind: 'answer', status: response.status, headers: response.headers, body: text };
-      },
+      () =>
+        withTimeLimit(cancelled, ANSWER_TIMEOUT_MS, async (signal) => {
+          const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
+          const text = protect(await response.text());
+          return { kind: 'answer', status: response.status, headers: response.headers, body: text };
+        }),
       (heard) => (heard.kind === 'answer' && heard.status >= 300 ? `HTTP ${heard.status}` : 'ok'),
     );
   } catch (error) {

@@ -78,6 +78,7 @@ export function connectedClusters(): (context: string | undefined) => Promise<Cl
   };
 }
 
+/** Without a signal of its own it is given the time of an answer. */
 type Call = Pick<HttpRequest, 'path'> & Partial<HttpRequest> & { accept?: string };
 
 function clusterOver(connection: Connection, onRefusedCredentials: () => void): Cluster {
@@ -85,8 +86,11 @@ function clusterOver(connection: Connection, onRefusedCredentials: () => void): 
   const breaker = circuitBreakerFor(`The API server of ${cluster}`);
 
   /** One request, whose answer is 2xx. */
-  async function send(asked: Asked, { method = 'GET', path, accept, ...request }: Call): Promise<IncomingMessage> {
-    const signal = request.signal ?? answerSignal();
+  async function send(
+    asked: Asked,
+    { method = 'GET', path, accept, ...request }: Call,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     const headers = { accept: accept ?? JSON_ANSWER, ...request.headers };
     let response: IncomingMessage;
     try {
@@ -104,9 +108,10 @@ function clusterOver(connection: Connection, onRefusedCredentials: () => void): 
 
   function call<T>(verb: string, resource: string, what: string, request: Call, take: Take<T>): Promise<T> {
     const asked = { cluster, verb, what };
+    const answer = async (signal: AbortSignal) => take(await send(asked, request, signal), asked);
     return breaker(() =>
-      outsideCall('kubernetes', `${verb.toUpperCase()} ${resource}`, async () =>
-        take(await send(asked, request), asked),
+      outsideCall('kubernetes', `${verb.toUpperCase()} ${resource}`, () =>
+        request.signal ? answer(request.signal) : withTimeLimit(cancellation(), ANSWER_TIMEOUT_MS, answer),
       ),
     );
   }
@@ -193,8 +198,6 @@ interface ApiGroup {
 }
 
 const query = (parameters: Record<string, string>) => new URLSearchParams(parameters).toString();
-
-const answerSignal = () => withTimeLimit(cancellation(), ANSWER_TIMEOUT_MS);
 
 async function unlessMissing<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {

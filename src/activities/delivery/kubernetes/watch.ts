@@ -62,22 +62,23 @@ async function sawLast<T>(
   forMs: number,
   isLast: (state: T | undefined) => boolean,
 ): Promise<boolean> {
-  const ended = withTimeLimit(cancellation(), forMs);
-  let response: IncomingMessage;
-  try {
-    response = await cluster.openWatch(object, resourceVersion, Math.ceil(forMs / 1_000), ended);
-  } catch (error) {
-    if (error instanceof Refusal && error.status === GONE) return false;
-    if (ended.aborted && !cancellation().aborted) return false;
-    throw error;
-  }
-  for await (const event of eventsOf<T>(response)) {
-    if (event.type === 'ERROR') return false;
-    if (event.type === 'BOOKMARK') continue;
-    if (isLast(event.type === 'DELETED' ? undefined : event.object)) return true;
-  }
-  cancellation().throwIfAborted();
-  return false;
+  return withTimeLimit(cancellation(), forMs, async (ended) => {
+    let response: IncomingMessage;
+    try {
+      response = await cluster.openWatch(object, resourceVersion, Math.ceil(forMs / 1_000), ended);
+    } catch (error) {
+      if (error instanceof Refusal && error.status === GONE) return false;
+      if (ended.aborted && !cancellation().aborted) return false;
+      throw error;
+    }
+    for await (const event of eventsOf<T>(response)) {
+      if (event.type === 'ERROR') return false;
+      if (event.type === 'BOOKMARK') continue;
+      if (isLast(event.type === 'DELETED' ? undefined : event.object)) return true;
+    }
+    cancellation().throwIfAborted();
+    return false;
+  });
 }
 
 /** One JSON object a line. A stream that breaks off, or that holds anything else, simply ends: the object is then read anew. */
