@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Cause } from '../../src/rotation/errors';
 import { startKubernetes } from '../lab/kubernetes/kubernetes';
 import type { Kubernetes } from '../lab/kubernetes/kubernetes';
@@ -78,6 +79,23 @@ describeInCluster('writing keys of a Secret without an operator', () => {
       token: 'pushed-token',
       user: 'orders',
     });
+  });
+
+  test('when each of them came is told by its own keys, also when it is asked again', async () => {
+    const password = { ...PUSHED, secret: 'each' };
+    const token = { ...PUSHED, secret: 'each', keys: [{ key: 'token', field: 'token' }] };
+    const changedAt = async (dependent: typeof PUSHED) => {
+      const { result } = await deliverer.sync(dependent, 'v-1', TEXT);
+      expect(result).toMatchObject({ came: true, changedAt: expect.any(Number) as number });
+      return (result as { changedAt: number }).changedAt;
+    };
+    const first = await changedAt(password);
+    // The API server notes times in whole seconds.
+    await delay(1_100);
+    const second = await changedAt(token);
+    expect(second).toBeGreaterThan(first);
+    expect(await changedAt(password)).toBe(first);
+    expect(await changedAt(token)).toBe(second);
   });
 
   test('a Secret that cannot be changed says so without its value', async () => {

@@ -4,7 +4,7 @@ import type { BroughtBack, KubernetesDependent } from '../../../rotation/depende
 import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SecretObject } from './objects';
-import { FIELD_MANAGER, SECRETS, called, changedTime } from './objects';
+import { FIELD_MANAGER, SECRETS, called, changedTime, writtenAt } from './objects';
 import { Refusal } from './refusals';
 import type { ExpectedKeys } from './secret-digest';
 import { whatIsMissing } from './secret-digest';
@@ -54,7 +54,9 @@ export async function pushToSecret(
   if (missing === undefined) {
     // An apply that changes nothing leaves the resourceVersion as it is.
     const untouched = back?.resourceVersion !== undefined && answer.metadata.resourceVersion === back.resourceVersion;
-    return { untouched, came: false, changedAt: changedTime(answer) };
+    // The keys of other dependents are written at other times.
+    const changedAt = writtenAt(answer, ['data'], (by) => by === manager) ?? changedTime(answer);
+    return { untouched, came: true, changedAt };
   }
   throw failure(
     Cause.NotSynced,
