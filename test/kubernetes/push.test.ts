@@ -53,6 +53,12 @@ describeInCluster('writing keys of a Secret without an operator', () => {
     expect(failure?.message).toMatch(/Somebody else manages keys of Secret shop\/mixed .*: \S+ \(password\)/);
     expect(await keysOf('mixed')).toEqual({ password: 'old', host: 'db.example.com' });
 
+    // Nothing came of it, so that nothing has to be taken back.
+    const found = await cluster.request<{ metadata: { resourceVersion: string } }>('GET', path('mixed'));
+    const back = { undoes: 'v-1', resourceVersion: found?.metadata.resourceVersion };
+    const takenBack = await deliverer.sync({ ...PUSHED, secret: 'mixed' }, 'v-0', TEXT, { back });
+    expect(takenBack).toMatchObject({ result: { untouched: true }, calls: ['GET secrets'] });
+
     await cluster.request('PATCH', path('mixed'), { data: { password: null } });
     expect((await deliverer.sync({ ...PUSHED, secret: 'mixed' }, 'v-1', TEXT)).failure).toBeUndefined();
     expect(await keysOf('mixed')).toEqual({ password: 'pushed-password-of-the-test', host: 'db.example.com' });

@@ -122,6 +122,19 @@ describeInCluster('a delivery that is taken back, and workloads that could not b
       expect(await stage.held('deleted')).toBe(before);
     },
 
+    async 'what the API server refuses to let Keyturn write was never there, and is taken back at once'() {
+      // The operator manages the key, too.
+      const before = await deployed('refused', { sync: 'push', externalSecret: undefined, secret: 'refused' });
+      const { type, message, details } = await failureOf(stage.bed.rotate('refused'));
+      expect({ type, message, details }).toMatchObject({
+        type: 'RotationRolledBack',
+        details: { cause: { type: 'NotSynced' } },
+      });
+      expect(await stage.current('refused')).toBe(before);
+      expect(await stage.held('refused')).toBe(before);
+      expect(await stage.restarts('refused')).toBe(0);
+    },
+
     async 'also one after another, the others are taken back although one cannot be yet'() {
       const names = ['first', 'second'];
       const dependents = names.map((deployment) =>

@@ -10,6 +10,7 @@ import type { SecretObject } from './objects';
 import { SECRETS, changedTime } from './objects';
 import type { ExpectedKeys } from './secret-digest';
 import { contentDigest, whatIsMissing } from './secret-digest';
+import { isUntouched } from './sync-result';
 import type { SyncResult } from './sync-result';
 import { syncTrouble } from './sync-trouble';
 import { isSyncedOnceMore } from './synced-once-more';
@@ -41,7 +42,7 @@ export async function syncByOperator(
   const secret = { resource: SECRETS, namespace, name };
   let end = endOfWait(syncTimeoutMs);
   const before = await cluster.read<SecretObject>(secret);
-  const untouched = back?.resourceVersion !== undefined && before?.metadata.resourceVersion === back.resourceVersion;
+  const untouched = isUntouched(before, back);
   const isSeenByChange = dependent.expect === 'any-change';
   if (isSeenByChange ? untouched : whatIsMissing(before, expected) === undefined) {
     await askAgainAfterAnother(cluster, dependent, versionId);
