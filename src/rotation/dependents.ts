@@ -90,6 +90,8 @@ export interface DeliveryPlan {
 export interface BroughtBack {
   /** The version that is taken back; absent when there is none. */
   undoes?: string;
+  /** The rotation that takes it back, by its first run ID; absent when the version is that rotation's own and so tells it already. */
+  undoneBy?: string;
   /** The resourceVersion of the Kubernetes Secret before anything was changed. While it is the same, the Secret has never held anything else. */
   resourceVersion?: string;
 }

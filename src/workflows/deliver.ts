@@ -1,3 +1,4 @@
+import { workflowInfo } from '@temporalio/workflow';
 import type { BroughtBack, Dependent, HttpDependent, KubernetesDependent, Workload } from '../rotation/dependents';
 import { secretPlace } from '../rotation/dependents';
 import { Cause } from '../rotation/errors';
@@ -143,7 +144,13 @@ function broughtBack(
 ): BroughtBack | undefined {
   if (versionId !== found.labels.current) return undefined;
   if (versionId === candidate) return {};
-  return { undoes: candidate, resourceVersion: kubernetes.resourceVersions[secretPlace(dependent)] };
+  const { firstExecutionRunId } = workflowInfo();
+  return {
+    undoes: candidate,
+    // AWSPREVIOUS, or a version that AWS named, is the same when it is tried again.
+    ...(candidate !== firstExecutionRunId && { undoneBy: firstExecutionRunId }),
+    resourceVersion: kubernetes.resourceVersions[secretPlace(dependent)],
+  };
 }
 
 function goneInWords({ namespace }: KubernetesDependent, { kind, name }: Workload): string {

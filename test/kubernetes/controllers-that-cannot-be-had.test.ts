@@ -65,9 +65,9 @@ describeInCluster('a cluster with controllers that are not built here', () => {
       (await cluster.request<{ metadata: { annotations?: Record<string, string> } }>('GET', path))?.metadata
         .annotations?.['force-sync'];
     /** What it says of the last sync. */
-    const says = (status: string, reason: string, message: string) =>
+    const says = (status: string, reason: string, message: string, more: object = {}) =>
       cluster.request('PATCH', `${path}/status`, {
-        status: { conditions: [{ type: 'Ready', status, reason, message }] },
+        status: { conditions: [{ type: 'Ready', status, reason, message }], ...more },
       });
 
     test('a version is asked for, and has arrived when the Secret holds it', async () => {
@@ -75,6 +75,21 @@ describeInCluster('a cluster with controllers that are not built here', () => {
       await until('it is asked for', async () => (await asked()) === 'v-2');
       await hold('the-second-password');
       expect((await syncing).failure).toBeUndefined();
+    });
+
+    test('what is only seen to change was synced back when the operator has said so twice, since the first may be of an earlier sync', async () => {
+      const dependent: KubernetesDependent = { ...DEPENDENT, expect: 'any-change' };
+      const hasSynced = (syncedResourceVersion: string) =>
+        says('True', 'SecretSynced', 'secret synced', { syncedResourceVersion });
+      const syncing = deliverer.sync(dependent, 'v-1', textOf('the-first-password'), { back: { undoes: 'v-2' } });
+      await until('it is asked for', async () => (await asked()) === 'v-1, after v-2');
+      await hasSynced('1-begun-before');
+      await until('it is asked for once more', async () => (await asked())?.startsWith('v-1, after v-2, again'));
+      await hold('the-first-password');
+      await hasSynced('1-begun-after');
+      const { failure, result } = await syncing;
+      expect(failure).toBeUndefined();
+      expect(result).toMatchObject({ untouched: false, came: true });
     });
 
     test('why a version does not arrive is told from its conditions', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Cause } from '../../src/rotation/errors';
 import { startKubernetes } from '../lab/kubernetes/kubernetes';
 import type { Kubernetes } from '../lab/kubernetes/kubernetes';
@@ -52,6 +53,12 @@ describeInCluster('writing keys of a Secret without an operator', () => {
     expect(failure?.message).toMatch(/Somebody else manages keys of Secret shop\/mixed .*: \S+ \(password\)/);
     expect(await keysOf('mixed')).toEqual({ password: 'old', host: 'db.example.com' });
 
+    // Nothing came of it, so that nothing has to be taken back.
+    const found = await cluster.request<{ metadata: { resourceVersion: string } }>('GET', path('mixed'));
+    const back = { undoes: 'v-1', resourceVersion: found?.metadata.resourceVersion };
+    const takenBack = await deliverer.sync({ ...PUSHED, secret: 'mixed' }, 'v-0', TEXT, { back });
+    expect(takenBack).toMatchObject({ result: { untouched: true }, calls: ['GET secrets'] });
+
     await cluster.request('PATCH', path('mixed'), { data: { password: null } });
     expect((await deliverer.sync({ ...PUSHED, secret: 'mixed' }, 'v-1', TEXT)).failure).toBeUndefined();
     expect(await keysOf('mixed')).toEqual({ password: 'pushed-password-of-the-test', host: 'db.example.com' });
@@ -78,6 +85,23 @@ describeInCluster('writing keys of a Secret without an operator', () => {
       token: 'pushed-token',
       user: 'orders',
     });
+  });
+
+  test('when each of them came is told by its own keys, also when it is asked again', async () => {
+    const password = { ...PUSHED, secret: 'each' };
+    const token = { ...PUSHED, secret: 'each', keys: [{ key: 'token', field: 'token' }] };
+    const changedAt = async (dependent: typeof PUSHED) => {
+      const { result } = await deliverer.sync(dependent, 'v-1', TEXT);
+      expect(result).toMatchObject({ came: true, changedAt: expect.any(Number) as number });
+      return (result as { changedAt: number }).changedAt;
+    };
+    const first = await changedAt(password);
+    // The API server notes times in whole seconds.
+    await delay(1_100);
+    const second = await changedAt(token);
+    expect(second).toBeGreaterThan(first);
+    expect(await changedAt(password)).toBe(first);
+    expect(await changedAt(token)).toBe(second);
   });
 
   test('a Secret that cannot be changed says so without its value', async () => {

@@ -195,6 +195,32 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     expect((await syncing).failure).toBeUndefined();
   });
 
+  test.each([
+    ['while nothing of that one comes, it gave nothing to anybody', undefined, true],
+    ['what of that one still came is overwritten, and not taken for untouched', 'written-by-a-late-sync', false],
+  ])('a version that is brought back, when another was asked for: %s', async (_what, late, untouched) => {
+    const text = await promote('a-password-that-stays');
+    expect((await deliverer.sync(DEPENDENT, 'v-20', text)).failure).toBeUndefined();
+    await operator.stop();
+    const other = await deliverer.sync({ ...DEPENDENT, syncTimeoutMs: 1_500 }, 'v-21', valueOf('never-promoted'));
+    expect(other.failure?.type).toBe(Cause.NotSynced);
+    const back = { undoes: 'v-21', resourceVersion: await resourceVersionOf('orders-db') };
+    const taking = deliverer.sync({ ...DEPENDENT, syncTimeoutMs: 60_000 }, 'v-20', text, { back });
+    await until('it was asked', async () =>
+      (await askedFor(externalSecretPath('orders-db')))?.startsWith('v-20, after v-21'),
+    );
+    // What an operator would do that had read before it was asked.
+    if (late) {
+      const data = { password: Buffer.from(late).toString('base64') };
+      await cluster.request('PATCH', secretPath('orders-db'), { data });
+    }
+    await operator.start();
+    const { failure, result } = await taking;
+    expect(failure).toBeUndefined();
+    expect(result).toMatchObject({ untouched });
+    expect((await deliverer.sync(DEPENDENT, 'v-20', text)).failure).toBeUndefined();
+  });
+
   test('what a template makes of a version is seen by its change alone, also when nothing came of the version', async () => {
     await cluster.apply(
       JSON.stringify({

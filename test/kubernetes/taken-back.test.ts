@@ -88,6 +88,25 @@ describeInCluster('a delivery that is taken back, and workloads that could not b
       expect(await stage.restartedFor('unstarted', 'unstarted')).toBe(`${current}.after.${handle.firstExecutionRunId}`);
     },
 
+    async 'going back that is undone a second time restarts once more, although the version is the same'() {
+      await deployed('twice');
+      expect(await stage.bed.rotate('twice')).toMatchObject({ outcome: 'rotated' });
+      const [before, { current, previous }] = [await stage.current('twice'), await stage.bed.secrets.labels('twice')];
+      for (const tries of [1, 2]) {
+        const earlier = await stage.restarts('twice');
+        // The Secret has changed by then, and the workload was not restarted for it.
+        const back = { workflow: 'rollbackSecret' };
+        const handle = await changingBefore('twice', RESTART, () => pause('twice', true), back);
+        await inPhase(handle, 'rolling-back');
+        await pause('twice', false);
+        expect(await failureOf(handle.result())).toMatchObject({ type: 'RotationRolledBack' });
+        expect({ tries, restarts: await stage.restarts('twice') }).toEqual({ tries, restarts: earlier + 1 });
+        const mark = `${current}.after.${previous}.by.${handle.firstExecutionRunId}`;
+        expect(await stage.restartedFor('twice', 'twice')).toBe(mark);
+      }
+      expect(await stage.held('twice')).toBe(before);
+    },
+
     async 'a workload that was deleted meanwhile is no hindrance, and is named'() {
       const before = await deployed('deleted');
       const handle = await changingBefore('deleted', RESTART, () =>
@@ -101,6 +120,19 @@ describeInCluster('a delivery that is taken back, and workloads that could not b
       });
       expect(details).toMatchObject({ warnings: [expect.stringContaining(warning)] });
       expect(await stage.held('deleted')).toBe(before);
+    },
+
+    async 'what the API server refuses to let Keyturn write was never there, and is taken back at once'() {
+      // The operator manages the key, too.
+      const before = await deployed('refused', { sync: 'push', externalSecret: undefined, secret: 'refused' });
+      const { type, message, details } = await failureOf(stage.bed.rotate('refused'));
+      expect({ type, message, details }).toMatchObject({
+        type: 'RotationRolledBack',
+        details: { cause: { type: 'NotSynced' } },
+      });
+      expect(await stage.current('refused')).toBe(before);
+      expect(await stage.held('refused')).toBe(before);
+      expect(await stage.restarts('refused')).toBe(0);
     },
 
     async 'also one after another, the others are taken back although one cannot be yet'() {

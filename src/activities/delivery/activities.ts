@@ -93,7 +93,7 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     /** Has a workload started anew for a version, once, and waits until it is available. */
     async restartWorkload({ versionId, dependent, workload, ...about }: RestartInput): Promise<RestartResult> {
       const { back, changedAt } = about;
-      return kubernetes.restart(dependent, workload, versionId, { undoes: back?.undoes, changedAt });
+      return kubernetes.restart(dependent, workload, versionId, { ...back, changedAt });
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */

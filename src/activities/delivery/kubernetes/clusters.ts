@@ -51,16 +51,16 @@ export interface KubernetesClusters {
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
    * not wait; with `restart: none` it does nothing.
    *
-   * @param about `undoes`: the version that is taken back. The restart is then one of its own, because pods may have started with that
-   * one after the Secret had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came.
-   * `changedAt`: when the Secret got the version, for `restart: reloader`.
+   * @param about `undoes`: the version that is taken back. The restart is then one of its own, and of its own for each rotation that takes
+   * it back (`undoneBy`), because pods may have started with that one after the Secret had changed; a workload that is gone is no failure,
+   * and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret got the version, for `restart: reloader`.
    * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
   restart(
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about?: { undoes?: string; changedAt?: number },
+    about?: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { changedAt?: number },
   ): Promise<RestartResult>;
 }
 
@@ -96,15 +96,14 @@ export function createKubernetesClusters(): KubernetesClusters {
       const expected = isSeenByChange ? new Map() : expectedKeys(dependent, versionId, text);
       return syncByOperator(cluster, dependent, versionId, expected, back);
     },
-    async restart(dependent, workload, versionId, { undoes, changedAt } = {}) {
+    async restart(dependent, workload, versionId, { undoes, undoneBy, changedAt } = {}) {
       if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
       try {
         if (dependent.restart === 'reloader') {
           await waitForReloader(cluster, dependent, workload, { changedAt, isUndoing: undoes !== undefined });
         } else {
-          const mark = undoes === undefined ? versionId : `${versionId}.after.${undoes}`;
-          await restartByAnnotation(cluster, dependent, workload, mark);
+          await restartByAnnotation(cluster, dependent, workload, restartMark(versionId, undoes, undoneBy));
         }
         return { gone: false };
       } catch (error) {
@@ -114,6 +113,12 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
     },
   };
+}
+
+/** A mark that is there already restarts nothing: only what is called again for the same reason may find it. */
+function restartMark(versionId: string, undoes: string | undefined, undoneBy: string | undefined): string {
+  if (undoes === undefined) return versionId;
+  return [versionId, 'after', undoes, ...(undoneBy === undefined ? [] : ['by', undoneBy])].join('.');
 }
 
 const GONE_CAUSES: ReadonlySet<string | null | undefined> = new Set([Cause.RolloutFailed, Cause.NotRestarted]);

@@ -4,10 +4,11 @@ import type { BroughtBack, KubernetesDependent } from '../../../rotation/depende
 import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SecretObject } from './objects';
-import { FIELD_MANAGER, SECRETS, called, changedTime } from './objects';
+import { FIELD_MANAGER, SECRETS, called, changedTime, writtenAt } from './objects';
 import { Refusal } from './refusals';
 import type { ExpectedKeys } from './secret-digest';
 import { whatIsMissing } from './secret-digest';
+import { isUntouched } from './sync-result';
 import type { SyncResult } from './sync-result';
 
 const CONFLICT = 409;
@@ -17,6 +18,8 @@ const LONGEST_MANAGER = 128;
 /**
  * Writes the mapped keys into a Kubernetes Secret by server-side apply, and leaves every other key to whom it belongs.
  *
+ * @param back absent for a version that is new to the Secret. A Secret that is still as it was then is left so: what was refused there needs
+ * no taking back, and would be refused again.
  * @throws NotSynced when somebody else manages one of the keys, or the API server refuses the Secret.
  */
 export async function pushToSecret(
@@ -27,6 +30,10 @@ export async function pushToSecret(
 ): Promise<SyncResult> {
   const { namespace, secret: name } = dependent;
   const secret = { resource: SECRETS, namespace, name };
+  if (back?.resourceVersion !== undefined) {
+    const before = await cluster.read<SecretObject>(secret, 'metadata');
+    if (isUntouched(before, back)) return { untouched: true, came: false };
+  }
   const data = Object.fromEntries([...expected].map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
   const applied = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data };
   const manager = managerOf([...expected.keys()]);
@@ -52,9 +59,9 @@ export async function pushToSecret(
   }
   const missing = whatIsMissing(answer, expected);
   if (missing === undefined) {
-    // An apply that changes nothing leaves the resourceVersion as it is.
-    const untouched = back?.resourceVersion !== undefined && answer.metadata.resourceVersion === back.resourceVersion;
-    return { untouched, came: false, changedAt: changedTime(answer) };
+    // The keys of other dependents are written at other times.
+    const changedAt = writtenAt(answer, ['data'], (by) => by === manager) ?? changedTime(answer);
+    return { untouched: false, came: true, changedAt };
   }
   throw failure(
     Cause.NotSynced,

@@ -1,9 +1,17 @@
+import type { BroughtBack } from '../../../rotation/dependents';
+import type { SecretObject } from './objects';
+
 /** What a sync found and did. */
 export interface SyncResult {
   /** The Secret is as it was before anything was changed: nothing of another version was ever in it. */
   untouched: boolean;
-  /** The Secret was seen to change. */
+  /** `changedAt` is when the version came: it was seen to, or its writer writes nothing else. Otherwise it may have come earlier. */
   came: boolean;
-  /** When its data was last written, in milliseconds since the epoch by the API server's clock. */
+  /** When the data was last written, in milliseconds since the epoch by the API server's clock; with `push`, Keyturn's own keys of it. */
   changedAt?: number;
+}
+
+/** Whether a Secret is as it was before anything was changed; false where that is not known. */
+export function isUntouched(secret: SecretObject | undefined, back: BroughtBack | undefined): boolean {
+  return back?.resourceVersion !== undefined && secret?.metadata.resourceVersion === back.resourceVersion;
 }

@@ -6,10 +6,12 @@ import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SyncSource } from './external-secret';
 import { askForSync, askedTime, findSyncSource, nextRequest } from './external-secret';
+import { heldOtherContent } from './held-meanwhile';
 import type { SecretObject } from './objects';
 import { SECRETS, changedTime } from './objects';
 import type { ExpectedKeys } from './secret-digest';
 import { contentDigest, whatIsMissing } from './secret-digest';
+import { isUntouched } from './sync-result';
 import type { SyncResult } from './sync-result';
 import { syncTrouble } from './sync-trouble';
 import { isSyncedOnceMore } from './synced-once-more';
@@ -18,6 +20,9 @@ import { watchUntil } from './watch';
 
 /** When the Secret has not changed for so long, the operator is asked again: it may have read an older version than is current. */
 const ASK_AGAIN_AFTER_MS = { first: 10_000, longest: 60_000 };
+
+/** How long a rollback waits for what an operator may still be writing; one that is down writes nothing. */
+const STRAGGLER_MS = 15_000;
 
 /** What is still missing from a state of the Secret, in words; `undefined` when it has what is waited for. */
 type Look = (secret: SecretObject | undefined) => string | undefined;
@@ -40,12 +45,18 @@ export async function syncByOperator(
   const { namespace, secret: name, syncTimeoutMs } = dependent;
   const secret = { resource: SECRETS, namespace, name };
   let end = endOfWait(syncTimeoutMs);
-  const before = await cluster.read<SecretObject>(secret);
-  const untouched = back?.resourceVersion !== undefined && before?.metadata.resourceVersion === back.resourceVersion;
   const isSeenByChange = dependent.expect === 'any-change';
-  if (isSeenByChange ? untouched : whatIsMissing(before, expected) === undefined) {
-    await askAgainAfterAnother(cluster, dependent, versionId);
-    return { untouched, came: false, changedAt: before && changedTime(before) };
+  let before = await cluster.read<SecretObject>(secret);
+  let untouched = isUntouched(before, back);
+  const isThere = () => (isSeenByChange ? untouched : whatIsMissing(before, expected) === undefined);
+  if (isThere()) {
+    if (await hasAskedAgainAfterAnother(cluster, dependent, versionId, back)) {
+      const after = await cluster.read<SecretObject>(secret);
+      untouched &&= !(await heldOtherContent(cluster, secret, before, after));
+      before = after;
+      end = Date.now() + syncTimeoutMs;
+    }
+    if (isThere()) return { untouched, came: false, changedAt: before && changedTime(before) };
   }
 
   const source = await findSyncSource(cluster, dependent);
@@ -103,19 +114,29 @@ async function waitForSight(
 
 /**
  * The Secret holds the version, and the operator was asked for another one, which never came: what it read of that one may still be on
- * its way. Asked once more, it reads AWSCURRENT after that. Where nothing can be asked, nothing comes either.
+ * its way. Asked once more, it reads AWSCURRENT after that. A version that is brought back waits for it a while, because pods that start
+ * between the two would keep the other one; a new one is there because the operator wrote it after whatever it had read before. Where
+ * nothing can be asked, or nobody answers, nothing comes either.
+ *
+ * @returns whether it was asked.
  */
-async function askAgainAfterAnother(
+async function hasAskedAgainAfterAnother(
   cluster: Cluster,
   dependent: KubernetesDependent,
   versionId: string,
-): Promise<void> {
+  back?: BroughtBack,
+): Promise<boolean> {
   try {
     const source = await findSyncSource(cluster, dependent);
     const after = source.asked?.versionId;
-    if (after !== undefined && after !== versionId) await askForSync(cluster, source, { versionId, after });
+    if (after === undefined || after === versionId) return false;
+    const end = Date.now() + Math.min(STRAGGLER_MS, dependent.syncTimeoutMs);
+    if (back) await isSyncedOnceMore(cluster, source, versionId, end);
+    else await askForSync(cluster, source, { versionId, after });
+    return true;
   } catch (error) {
     if (!(error instanceof ApplicationFailure) || error.type !== Cause.NotSynced) throw error;
+    return false;
   }
 }
 

@@ -46,7 +46,7 @@ export async function watchUntil<T extends KubernetesObject>(
 
     const begun = performance.now();
     const watchMs = Math.min(leftMs, RELIST_AFTER_MS);
-    if (await sawLast(cluster, object, listed.resourceVersion, watchMs, isLast)) return true;
+    if (await showedLast(cluster, object, listed.resourceVersion, watchMs, isLast)) return true;
     const shortLived = performance.now() - begun < Math.min(watchMs, SHORT_LIVED_MS);
     pauseMs = shortLived ? Math.min(Math.max(pauseMs * 2, PAUSE_MS.first), PAUSE_MS.longest) : 0;
     const stillMs = Math.max(0, until - Date.now());
@@ -54,8 +54,12 @@ export async function watchUntil<T extends KubernetesObject>(
   }
 }
 
-/** Watches for a while; `false` when it ended, for whatever reason, without the last state. */
-async function sawLast<T>(
+/**
+ * Shows the states that come after a resource version, for a while.
+ *
+ * @returns `false` when it ended, for whatever reason, without the last state.
+ */
+export async function showedLast<T>(
   cluster: Cluster,
   object: ObjectName,
   resourceVersion: string,
