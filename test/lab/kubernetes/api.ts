@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request as httpsRequest } from 'node:https';
 import { parseAllDocuments } from 'yaml';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,6 +32,10 @@ const CONTENT_TYPES: Record<Method, string> = {
   DELETE: 'application/json',
 };
 
+/** 429 is also said while the storage of a custom resource is made anew, for a second or so. */
+const TRIES = 20;
+const RETRY_MS = 500;
+
 /**
  * One request. It says what a test sees without the client library that Keyturn itself uses.
  *
@@ -46,7 +51,13 @@ export async function callApi<T>(
   body?: object,
   contentType = CONTENT_TYPES[method],
 ): Promise<T | undefined> {
-  const { status, text } = await send(access, method, path, body && JSON.stringify(body), contentType);
+  let tries = 0;
+  let answer = await send(access, method, path, body && JSON.stringify(body), contentType);
+  while (answer.status === 429 && ++tries < TRIES) {
+    await sleep(RETRY_MS);
+    answer = await send(access, method, path, body && JSON.stringify(body), contentType);
+  }
+  const { status, text } = answer;
   if (status === 404) return undefined;
   if (status >= 300) throw new Error(`${method} ${path}: ${status} ${messageOf(text)}`);
   return JSON.parse(text) as T;
