@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { request as httpsRequest } from 'node:https';
 import { parseAllDocuments } from 'yaml';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -54,7 +53,7 @@ export async function callApi<T>(
   let tries = 0;
   let answer = await send(access, method, path, body && JSON.stringify(body), contentType);
   while (answer.status === 429 && ++tries < TRIES) {
-    await sleep(RETRY_MS);
+    await delay(RETRY_MS);
     answer = await send(access, method, path, body && JSON.stringify(body), contentType);
   }
   const { status, text } = answer;
