@@ -14,7 +14,12 @@ let cli: Cli;
 beforeAll(async () => {
   place = await createBackupPlace();
   bed = await openTestbed();
-  const declared = { ...place.policy, schedules: { weeklyRun: 'never', ageCheck: 'never' }, secrets: {} };
+  const declared = {
+    ...place.policy,
+    review: 'off',
+    schedules: { weeklyRun: 'never', ageCheck: 'never' },
+    secrets: {},
+  };
   await bed.writeCatalog(stringify({ environments: { [bed.environment]: declared } }));
   cli = createCli(bed);
   await bed.startWorker();

@@ -1,9 +1,8 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
-import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { emergencyWorkflowId } from '../rotation/emergency';
 import { rotationWorkflowId, SEARCH_ATTRIBUTES, secretIdOf } from '../rotation/names';
-import { executionOf } from './rotation-report';
+import { describeRunning } from './describe-running';
 
 /** The workflow type that looks up how a secret is rotated; in an emergency it also ends what is in the way. */
 export const FRONT_DOOR = 'rotate';
@@ -41,7 +40,7 @@ export class Emergencies {
   async ofSecret(environment: string, secret: string): Promise<Emergency[]> {
     const [listed, own] = await Promise.all([
       this.listed(environment, secret),
-      this.running(emergencyWorkflowId(environment, secret)),
+      describeRunning(this.client, emergencyWorkflowId(environment, secret)),
     ]);
     const others = listed.filter(({ workflowId }) => workflowId !== own?.workflowId);
     return this.emergencies(environment, own ? [own, ...others] : others);
@@ -62,26 +61,16 @@ export class Emergencies {
   }
 
   private async emergencies(environment: string, doors: readonly FrontDoor[]): Promise<Emergency[]> {
-    const rotations = new Map<string, ReturnType<Emergencies['running']>>();
+    const rotations = new Map<string, ReturnType<typeof describeRunning>>();
     const found = doors.map(async ({ workflowId, startTime, typedSearchAttributes }): Promise<Emergency[]> => {
       const secret = typedSearchAttributes.get(SECRET);
       if (secret === undefined) return [];
-      const rotation = rotations.get(secret) ?? this.running(rotationWorkflowId(environment, secret));
+      const rotation = rotations.get(secret) ?? describeRunning(this.client, rotationWorkflowId(environment, secret));
       rotations.set(secret, rotation);
       const isOwn = (await rotation)?.parentExecution?.workflowId === workflowId;
       const secretId = secretIdOf(environment, secret);
       return [{ secretId, workflowId, since: startTime.toISOString(), state: isOwn ? 'rotating' : 'waiting' }];
     });
     return (await Promise.all(found)).flat().sort((a, b) => a.since.localeCompare(b.since));
-  }
-
-  private async running(workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
-    try {
-      const execution = await this.client.workflow.getHandle(workflowId).describe();
-      return executionOf(execution.status.name) === 'running' ? execution : undefined;
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return undefined;
-      throw error;
-    }
   }
 }

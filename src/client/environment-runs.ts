@@ -1,5 +1,4 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
-import type { Client, WorkflowExecutionDescription, WorkflowExecutionInfo } from '@temporalio/client';
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { backupWorkflowId, restoreWorkflowId } from '../rotation/backup';
 import type { BackupProgress } from '../rotation/backup';
 import type { FleetStatus } from '../rotation/fleet';
@@ -7,7 +6,7 @@ import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { queryInTime } from './asking';
 import { noWorker } from './errors';
 import type { NextCommand } from './grace-period';
-import { executionOf } from './rotation-report';
+import { describeRunning } from './describe-running';
 import { isUnanswered, serverReason } from './temporal-failures';
 
 /** What the workers do with a whole environment, by the workflow type that does it. */
@@ -62,20 +61,10 @@ export class EnvironmentRuns {
   /** What runs for one environment, as of now. */
   async of(environment: string, kinds: readonly Kind[] = Object.values(KINDS)): Promise<EnvironmentRun[]> {
     const found = kinds.map(async (kind) => {
-      const execution = await this.running(ID_OF[kind](environment));
+      const execution = await describeRunning(this.client, ID_OF[kind](environment));
       return execution ? [await this.look(kind, environment, execution)] : [];
     });
     return (await Promise.all(found)).flat();
-  }
-
-  private async running(workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
-    try {
-      const execution = await this.client.workflow.getHandle(workflowId).describe();
-      return executionOf(execution.status.name) === 'running' ? execution : undefined;
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return undefined;
-      throw error;
-    }
   }
 
   private async look(

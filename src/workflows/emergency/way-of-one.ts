@@ -4,11 +4,11 @@ import { longerPause, LOOK_PAUSE_MS, PATIENCE_MS } from '../../rotation/emergenc
 import { Cause } from '../../rotation/errors';
 import { secretIdOf } from '../../rotation/names';
 import type { RotationInput, RotationResult } from '../../rotation/types';
+import { isInForce } from '../changes';
 import { causeOf, refuse, rotationRefused } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
 import { clearTheWay } from './clear-the-way';
 import type { Emergency } from './clear-the-way';
-import { isInForce } from '../changes';
 
 /**
  * Whether people are told by the front door itself that an emergency gives up, so that nobody else need do it. Runs that began before that
