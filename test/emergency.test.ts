@@ -156,23 +156,24 @@ test('an emergency goes before all other work, down to its activities', async ()
 });
 
 test('an emergency rotation that somebody began after the fleet did it as well as the fleet would', async () => {
-  await bed.declare({ later: { type: 'app-secret' } });
-  await bed.rotate('later');
+  // The oldest is rotated first, and of two of the same second the one whose name comes first.
+  await bed.declare({ younger: { type: 'app-secret' } });
+  await bed.rotate('younger');
   const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
   await bed.pauses.stopAt(point);
   const fleet = fleetOf(bed);
   const handle = await fleet.start({ emergency: true, types: ['app-secrets'] });
   await bed.pauses.reached(point);
-  const others = await rotationThatStands('later', { emergency: true });
+  const others = await rotationThatStands('younger', { emergency: true });
   await bed.pauses.goOn(point);
   await until('it is in the way', async () => (await fleet.status()).inTheWay === 1);
   await others.goOn();
   const { secrets } = (await handle.result()) as FleetReport;
-  expect(secrets.find(({ secret }) => secret === 'later')).toMatchObject({
+  expect(secrets.find(({ secret }) => secret === 'younger')).toMatchObject({
     outcome: 'rotated',
     runId: others.rotation.firstExecutionRunId,
   });
-  expect(await bed.secrets.versionIds('later')).toHaveLength(2);
+  expect(await bed.secrets.versionIds('younger')).toHaveLength(2);
 }, 90_000);
 
 test('what is in the way and tells the fleet of its grace period, as if that had started it, is counted once', async () => {
