@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rotationWorkflowId } from '../src/rotation/names';
@@ -8,6 +8,8 @@ import { projectFile } from './lab/project';
 import { createBackupPlace } from './testbed/backups';
 import type { BackupPlace } from './testbed/backups';
 import { createApiKey } from './testbed/api-keys';
+import { guideCommands, readmeTable } from './testbed/documents';
+import type { DocumentedRow } from './testbed/documents';
 import { startFakeKeyService } from './testbed/fake-key-service';
 import type { FakeKeyService } from './testbed/fake-key-service';
 import { openTestbed } from './testbed/testbed';
@@ -33,6 +35,8 @@ beforeAll(async () => {
   const cli = projectFile('dist', 'src', 'client', 'cli.js');
   await writeFile(join(bin, 'keyturn'), `#!/bin/sh\nexec '${process.execPath}' '${cli}' "$@"\n`, { mode: 0o755 });
   await bed.startWorker();
+  await bed.secrets.create('signing-key', 'first-value-of-the-signing-key');
+  await bed.declare({ 'signing-key': { type: 'app-secret', rotateAfterUses: 10_000 } });
   await bed.databases.singleUser('database/app');
   await bed.databases.alternatingUsers('database/orders');
   await createApiKey(bed, keyService, 'api/payments', { gracePeriod: '7 days' });
@@ -63,7 +67,10 @@ function asHere(command: string): string {
     .replaceAll('"environment":"dev"', `"environment":"${bed.environment}"`)
     .replaceAll(/\b(dev|production) --all\b/g, `${bed.environment} --all`)
     .replaceAll(/\bfleet\/dev\b/g, `fleet/${bed.environment}`)
-    .replaceAll(/\b(ages|apply|backup|plan|restore|review|status) (dev|production)\b(?![/-])/g, `$1 ${bed.environment}`)
+    .replaceAll(
+      /\b(ages|apply|backup|plan|report|restore|review|status|usage) (dev|production)\b(?![/-])/g,
+      `$1 ${bed.environment}`,
+    )
     .replaceAll('my-run', `my-run-${bed.environment}`);
 }
 
@@ -90,10 +97,10 @@ described('what the README says to type (skipped where there is no Temporal CLI)
   const handle = () => bed.client.workflow.getHandle(workflowId());
   const status = () => handle().query<RotationStatus>('status');
   const untried = new Set<string>();
-  let rows: Map<string, { keyturn: string[]; temporal: string[] }>;
+  let rows: Map<string, DocumentedRow>;
 
   beforeAll(async () => {
-    rows = tableOf(await readFile(projectFile('README.md'), 'utf8'));
+    rows = await readmeTable();
     for (const { keyturn, temporal } of rows.values()) [...keyturn, ...temporal].forEach((text) => untried.add(text));
   });
 
@@ -254,29 +261,14 @@ described('what the README says to type (skipped where there is no Temporal CLI)
   });
 });
 
-/** The rows of README's table of commands, by their first cell. */
-function tableOf(readme: string): Map<string, { keyturn: string[]; temporal: string[] }> {
-  const codeOf = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
-  const rows = readme
-    .split('\n')
-    .filter((line) => line.startsWith('| ') && line.includes('`'))
-    .map((line) => line.split('|').map((cell) => cell.trim()))
-    .filter(([, label]) => label);
-  return new Map(
-    rows.map(([, label = '', keyturn, temporal]) => [label, { keyturn: codeOf(keyturn), temporal: codeOf(temporal) }]),
-  );
-}
-
 described("what the operators' guide says to type (skipped where there is no Temporal CLI)", () => {
   test('works as it is written', async () => {
-    const guide = await readFile(projectFile('docs', 'operators-guide.md'), 'utf8');
-    const indented = [...guide.matchAll(/^ {4}((?:keyturn|temporal) .*)$/gm)].map(([, command = '']) => command);
-    const inline = [...guide.matchAll(/`(temporal task-queue [^`]+)`/g)].map(([, command = '']) => command);
-    expect(indented.length + inline.length).toBeGreaterThan(8);
+    const commands = await guideCommands();
+    expect(commands.length).toBeGreaterThan(15);
     await bed.rotate('database/orders');
     const [head] = /\d+:[0-9a-f]{64}/.exec(await succeeds('keyturn audit verify')) ?? [];
     let backup = '';
-    for (const command of [...indented, ...inline]) {
+    for (const command of commands) {
       const steers = command.includes('/api/payments');
       if (steers) await inGracePeriodAgain();
       const output = await succeeds(command.replace(/\d+:9f2c…/, head ?? '').replace('20300131T080000.000Z', backup));

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readmeTable } from './testbed/documents';
 import { createSecrets } from './testbed/secrets';
 import { until } from './testbed/until';
 import { secretsManagerOf } from './lab/aws';
@@ -170,6 +171,32 @@ test('npm run lab says what to type, which works, and Ctrl-C leaves no process a
   lab.program.signal('SIGINT');
   expect(await lab.program.exited).toEqual({ code: 0, signal: null });
   await nothingIsLeft(lab, started);
+});
+
+test('what the README says of a whole environment works in the lab', async () => {
+  const lab = await startLab();
+  await isUp(lab);
+  const rows = await readmeTable();
+  const keyturn = (command: string) =>
+    succeeds(`source '${join(lab.folder, 'env')}' && ${command.replace(/^keyturn /, 'npm run -s keyturn -- ')}`);
+  const row = async (name: string) => {
+    const outputs: string[] = [];
+    for (const command of rows.get(name)?.keyturn ?? []) outputs.push(await keyturn(command));
+    expect(outputs).not.toEqual([]);
+    return outputs.join('\n');
+  };
+
+  await row('what is rotated by itself, and when');
+  await keyturn('keyturn plan dev --check');
+  expect(await row('everything of an environment')).toMatch(/\b0 failed/);
+  await row('both keys work: promote the new one now');
+  await until('it is over', async () => (await keyturn('keyturn status dev/api/payments')).includes('Phase: finished'));
+  expect(await row('how old they are, and what is to be reviewed')).toContain('database/app');
+  await row('back up, and see what a restore would do');
+  await row('go back to the version before');
+  expect(await keyturn('keyturn restore dev --from latest --yes')).toContain('dev/database/app');
+  await row('is everything in order');
+  await row('who did what');
 });
 
 test('npm run lab that is killed leaves no process and no file', async () => {

@@ -27,7 +27,7 @@ const report = (line: string) => void process.stderr.write(`${line}\n`);
 
 const ALARMS = monitoringFile('cloudformation', 'alarms.yaml');
 const deployed = (name: string) => projectFile('deploy', 'aws', `${name}.yaml`);
-const TEMPLATES = [ALARMS, ...['backup-bucket', 'events', 'native-rotation'].map(deployed)];
+const TEMPLATES = [ALARMS, ...['backup-bucket', 'events', 'leak-webhook', 'native-rotation'].map(deployed)];
 
 describeWherePossible('cfn-lint', cfnLintUnavailable(), () => {
   test(

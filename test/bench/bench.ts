@@ -2,7 +2,7 @@
  * `npm run bench`: what rotations cost, against the same calls made directly in the same run, and what many grace periods at once cost.
  * `npm run bench -- rotations` and `npm run bench -- grace` measure one of them; `--at-once 30` does with fewer grace periods.
  * `npm run bench -- --kubernetes` measures deliveries to a cluster, together with those that are named. `--json` is for programs.
- * `npm run bench -- --fleet` measures fleets of 100 and 500 secrets and 1,000 schedules; `--secrets 1000 --secrets 5000` and
+ * `npm run bench -- --fleet` measures fleets of 100, 1,000 and 5,000 secrets and 1,000 schedules in half an hour; `--secrets 30` and
  * `--schedules 30` take other numbers, and with `--paced` the workers keep to their usual pace of writes.
  */
 import { parseArgs } from 'node:util';

@@ -20,7 +20,7 @@ import type { Props, Stage } from './stage';
 import { timed } from './statistics';
 import { TASK_QUEUE } from './subjects';
 
-export const FLEET_SIZES = [100, 500];
+export const FLEET_SIZES = [100, 1_000, 5_000];
 export const SCHEDULES = 1_000;
 
 /** AWS's pattern takes the same time for each secret, however many there are. */
