@@ -18,12 +18,16 @@ interface Delivery {
   /** To sync; absent to restart `workload`, or to look. */
   text?: string;
   back?: BroughtBack;
+  /** The value of the version that is taken back. */
+  undone?: string;
   workload?: Workload;
   about?: Parameters<KubernetesClusters['restart']>[3];
   /** To look. */
   mustBeAvailable?: boolean;
   /** When the activity was scheduled first, in milliseconds since the epoch; now when absent. */
   scheduledAt?: number;
+  /** Which attempt of the activity it is; the first when absent. */
+  attempt?: number;
 }
 
 export interface Delivered {
@@ -43,7 +47,7 @@ export interface Deliverer {
     dependent: KubernetesDependent,
     versionId: string,
     text: string,
-    more?: Pick<Delivery, 'back' | 'scheduledAt'>,
+    more?: Pick<Delivery, 'back' | 'undone' | 'scheduledAt' | 'attempt'>,
   ): Promise<Delivered>;
   restart(
     dependent: KubernetesDependent,
@@ -110,11 +114,12 @@ function answerTo(child: ChildProcess, question: Question): Promise<Delivered> {
 }
 
 async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, delivery: Delivery): Promise<Delivered> {
-  const { dependent, versionId, text, back, workload, about, mustBeAvailable, scheduledAt = Date.now() } = delivery;
+  const { dependent, versionId, text, back, undone, workload, about, mustBeAvailable } = delivery;
+  const { scheduledAt = Date.now(), attempt = 1 } = delivery;
   const entries: AuditEntry[] = [];
   const audit = { append: async (entry: AuditEntry) => void entries.push(entry) } as Partial<AuditLog> as AuditLog;
   const environment = new MockActivityEnvironment(
-    { scheduledTimestampMs: scheduledAt },
+    { scheduledTimestampMs: scheduledAt, attempt },
     { interceptors: [createActivityBoundary({ audit })], logger: new DefaultLogger('ERROR') },
   );
   const started = performance.now();
@@ -125,7 +130,7 @@ async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, de
       (_input: object): Promise<object> => {
         if (mustBeAvailable !== undefined) return clusters.look(dependent, mustBeAvailable);
         if (workload) return clusters.restart(dependent, workload, versionId, about);
-        return clusters.sync(dependent, versionId, text ?? '', back);
+        return clusters.sync(dependent, versionId, text ?? '', back, () => Promise.resolve(undone));
       },
       { secretId: 'test/secret', step: 'deliver' },
     );

@@ -55,7 +55,7 @@ export interface DeployInput extends StepInput {
 }
 
 export interface DeliveryDependencies {
-  secrets: Pick<SecretStore, 'readVersion'>;
+  secrets: Pick<SecretStore, 'readVersion' | 'findVersion'>;
   kubernetes: KubernetesClusters;
   ecs: EcsServices;
 }
@@ -87,7 +87,9 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     /** Gets a version into a Kubernetes Secret, and waits until it is there. */
     async syncToKubernetes({ secretId, versionId, dependent, back }: SyncInput): Promise<SyncResult> {
       const text = await secrets.readVersion(secretId, versionId);
-      return kubernetes.sync(dependent, versionId, text, back);
+      const undone = back?.undoes;
+      const findUndone = undone === undefined ? undefined : () => secrets.findVersion(secretId, undone);
+      return kubernetes.sync(dependent, versionId, text, back, findUndone);
     },
 
     /** Has a workload started anew for a version, once, and waits until it is available. */

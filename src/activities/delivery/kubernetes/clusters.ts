@@ -14,6 +14,7 @@ import { waitForReloader } from './reloader';
 import { seePermitted } from './rights';
 import { restartByAnnotation, seeRestartable, workloadTarget } from './rollout';
 import { expectedKeys } from './secret-digest';
+import type { ExpectedKeys } from './secret-digest';
 import { syncByOperator } from './sync';
 import type { SyncResult } from './sync-result';
 
@@ -43,9 +44,16 @@ export interface KubernetesClusters {
    *
    * @param text the version's value; compared by digest, and passed on only by `push`.
    * @param back absent for a version that is new to the dependent.
+   * @param findUndone reads the value of the version that is taken back; `push` asks for it when the way back is refused.
    * @throws NotSynced with the reason that the operator gives, SecretUnusable when the value lacks a mapped field.
    */
-  sync(dependent: KubernetesDependent, versionId: string, text: string, back?: BroughtBack): Promise<SyncResult>;
+  sync(
+    dependent: KubernetesDependent,
+    versionId: string,
+    text: string,
+    back?: BroughtBack,
+    findUndone?: () => Promise<string | undefined>,
+  ): Promise<SyncResult>;
   /**
    * Has a workload's pods started anew for a version, and waits until they are available, for `timeoutMs`. Called again for the same
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
@@ -85,12 +93,15 @@ export function createKubernetesClusters(): KubernetesClusters {
       const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
       return { resourceVersion: secret?.metadata.resourceVersion };
     },
-    async sync(dependent, versionId, text, back) {
+    async sync(dependent, versionId, text, back, findUndone) {
       protect(text, secretPartsOf(text)?.parts);
       const cluster = await clusterOf(dependent.context);
       if (dependent.sync === 'push') {
-        const keys = expectedKeys(dependent, versionId, text);
-        return pushToSecret(cluster, dependent, keys, back);
+        const pushed = {
+          expected: () => expectedKeys(dependent, versionId, text),
+          undone: () => undoneKeys(dependent, back?.undoes ?? '', findUndone),
+        };
+        return pushToSecret(cluster, dependent, pushed, back);
       }
       const isSeenByChange = dependent.expect === 'any-change';
       const expected = isSeenByChange ? new Map() : expectedKeys(dependent, versionId, text);
@@ -113,6 +124,24 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
     },
   };
+}
+
+/** What a version that is taken back would have put into the mapped keys; `undefined` when there is no such version. */
+async function undoneKeys(
+  dependent: KubernetesDependent,
+  versionId: string,
+  find: () => Promise<string | undefined> = () => Promise.resolve(undefined),
+): Promise<ExpectedKeys | undefined> {
+  try {
+    const text = await find();
+    if (text === undefined) return undefined;
+    protect(text, secretPartsOf(text)?.parts);
+    return expectedKeys(dependent, versionId, text);
+  } catch (error) {
+    // What cannot be mapped was never written.
+    if (error instanceof ApplicationFailure && error.type === Cause.SecretUnusable) return new Map();
+    throw error;
+  }
 }
 
 /** A mark that is there already restarts nothing: only what is called again for the same reason may find it. */
