@@ -77,8 +77,8 @@ test('people are told once of all that is overdue, and of nothing when nothing i
 
 test('what is due is rotated when asked for', async () => {
   const { report } = await check({ tell: false, start: true });
-  expect(report.started).toEqual({ workflowId: fleetWorkflowId(bed.environment) });
-  const { secrets } = (await bed.client.workflow.getHandle(fleetWorkflowId(bed.environment)).result()) as {
+  expect(report.started).toEqual({ workflowId: fleetWorkflowId(bed) });
+  const { secrets } = (await bed.client.workflow.getHandle(fleetWorkflowId(bed)).result()) as {
     secrets: { secret: string; outcome: string }[];
   };
   expect(secrets.filter(({ outcome }) => outcome === 'rotated').map(({ secret }) => secret)).toEqual([

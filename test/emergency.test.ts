@@ -95,8 +95,8 @@ test('an emergency ends grace periods and waits for what runs, rotates all of it
   await appSecret('busy');
   const busy = await rotationThatStands('busy');
 
-  const fleet = fleetOf(bed);
-  const handle = await fleet.start({ emergency: true, reason: 'a laptop was stolen' });
+  const fleet = fleetOf(bed, { emergency: true });
+  const handle = await fleet.start({ reason: 'a laptop was stolen' });
   const status = await until('only one is left', async () => {
     const now = await fleet.status();
     return now.succeeded === now.total - 1 && now;
@@ -143,10 +143,11 @@ test('an emergency ends grace periods and waits for what runs, rotates all of it
 test('an emergency goes before all other work, down to its activities', async () => {
   const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
   await bed.pauses.stopAt(point);
-  const handle = await fleetOf(bed).start({ emergency: true, types: ['app-secrets'] }, `by-hand-${bed.environment}`);
+  const fleet = fleetOf(bed, { emergency: true });
+  const handle = await fleet.start({ types: ['app-secrets'] }, `by-hand-${bed.environment}`);
   await bed.pauses.reached(point);
   expect((await rotationOf('unused').describe()).priority?.priorityKey).toBe(1);
-  expect((await fleetOf(bed).handle().describe()).priority?.priorityKey).toBe(1);
+  expect((await fleet.handle().describe()).priority?.priorityKey).toBe(1);
   const { events } = await rotationOf('unused').fetchHistory();
   const activities = events?.flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => scheduled ?? []) ?? [];
   expect(activities.map(({ priority }) => priority?.priorityKey)).toEqual(activities.map(() => 1));
@@ -161,8 +162,8 @@ test('an emergency rotation that somebody began after the fleet did it as well a
   await bed.rotate('younger');
   const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
   await bed.pauses.stopAt(point);
-  const fleet = fleetOf(bed);
-  const handle = await fleet.start({ emergency: true, types: ['app-secrets'] });
+  const fleet = fleetOf(bed, { emergency: true });
+  const handle = await fleet.start({ types: ['app-secrets'] });
   await bed.pauses.reached(point);
   const others = await rotationThatStands('younger', { emergency: true });
   await bed.pauses.goOn(point);
@@ -181,8 +182,8 @@ test('what is in the way and tells the fleet of its grace period, as if that had
   const { goOn } = await rotationThatStands('early');
   const point = { secretId: `${bed.environment}/*`, step: 'start', when: 'before' } as const;
   await bed.pauses.stopAt(point);
-  const fleet = fleetOf(bed);
-  const handle = await fleet.start({ emergency: true, types: ['app-secrets'] });
+  const fleet = fleetOf(bed, { emergency: true });
+  const handle = await fleet.start({ types: ['app-secrets'] });
   await bed.pauses.reached(point);
   const { succeeded } = await fleet.status();
   await handle.signal(GRACE_PERIOD_SIGNAL, { secret: 'early', graceEndsAt: new Date().toISOString() });

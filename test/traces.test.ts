@@ -142,7 +142,7 @@ describe('with an endpoint', () => {
     await appSecret('of-a-fleet');
     const { code } = await cli.run(['rotate', bed.environment, '--all', '--emergency'], collector.env);
     expect(code).toBe(0);
-    const trace = await traceOf(fleetOf(bed).workflowId);
+    const trace = await traceOf(fleetOf(bed, { emergency: true }).workflowId);
     const rotations = trace.filter(({ name }) => /^RunWorkflow:rotate(App|Database)/.test(name));
     expect(rotations.length).toBeGreaterThan(2);
     expect(trace.filter(({ parentSpanId }) => parentSpanId === undefined)).toHaveLength(1);
@@ -182,7 +182,10 @@ describe('with an endpoint', () => {
   });
 
   test('what was made with tracing replays without, and has a trace in its headers', async () => {
-    const handles = [...['traced', 'app', 'failing', 'aborted'].map(handleOf), fleetOf(bed).handle()];
+    const handles = [
+      ...['traced', 'app', 'failing', 'aborted'].map(handleOf),
+      fleetOf(bed, { emergency: true }).handle(),
+    ];
     for (const handle of handles) {
       expect(await hasTraceHeader(handle)).toBe(true);
       const history = await handle.fetchHistory();

@@ -82,7 +82,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...createReviewActivities({ catalog, reviewLog, schedules }),
     ...createRotationActivities(rotations),
     ...createSecretsManagerActivities(secrets),
-    ...createSurveyActivities({ catalog, secrets, ages }),
+    ...createSurveyActivities({ catalog, secrets, ages, workflows: rotations }),
     ...createUsageActivities({ catalog, secrets, workflows: rotations }),
     ...createUsageMetricActivities({ catalog, ages, usageMetrics, workflows: rotations }),
   };

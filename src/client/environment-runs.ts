@@ -5,6 +5,8 @@ import type { FleetStatus } from '../rotation/fleet';
 import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { queryInTime } from './asking';
 import { noWorker } from './errors';
+import { abortCommand } from './fleet-errors';
+import type { FleetName } from './fleet-errors';
 import type { NextCommand } from './grace-period';
 import { describeRunning } from './describe-running';
 import { isUnanswered, serverReason } from './temporal-failures';
@@ -13,17 +15,24 @@ import { isUnanswered, serverReason } from './temporal-failures';
 const KINDS = { [FLEET_WORKFLOW]: 'fleet', backupSecrets: 'backup', restoreSecrets: 'restore' } as const;
 type Kind = (typeof KINDS)[keyof typeof KINDS];
 
-/** The workflow IDs begin with their kind; a schedule's, or one that was chosen by hand, is not what does the work. */
-const ID_OF: Record<Kind, (environment: string) => string> = {
-  fleet: fleetWorkflowId,
-  backup: backupWorkflowId,
-  restore: restoreWorkflowId,
+/**
+ * The workflow IDs under which each kind does its work, emergencies first. They begin with the kind, followed by the environment; a
+ * schedule's, or one that was chosen by hand, is not what does the work.
+ */
+const IDS_OF: Record<Kind, (environment: string) => string[]> = {
+  fleet: (environment) => [emergencyId(environment), fleetWorkflowId({ environment })],
+  backup: (environment) => [backupWorkflowId(environment)],
+  restore: (environment) => [restoreWorkflowId(environment)],
 };
+
+const emergencyId = (environment: string) => fleetWorkflowId({ environment, emergency: true });
 
 /** Something that is under way for a whole environment. Plain JSON. */
 export interface EnvironmentRun {
   kind: Kind;
   environment: string;
+  /** Of a fleet: it is that of an emergency, beside which there may be the ordinary one. */
+  emergency?: true;
   workflowId: string;
   runId: string;
   /** ISO 8601. */
@@ -52,18 +61,21 @@ export class EnvironmentRuns {
     const found: Promise<EnvironmentRun>[] = [];
     for await (const execution of this.client.workflow.list({ query })) {
       const kind = KINDS[execution.type as keyof typeof KINDS];
-      const environment = execution.workflowId.slice(kind.length + 1);
-      if (execution.workflowId === ID_OF[kind](environment)) found.push(this.look(kind, environment, execution));
+      const [, environment = ''] = execution.workflowId.split('/');
+      const isIts = IDS_OF[kind](environment).includes(execution.workflowId);
+      if (isIts) found.push(this.look(kind, environment, execution));
     }
     return (await Promise.all(found)).sort((a, b) => a.startedAt.localeCompare(b.startedAt));
   }
 
-  /** What runs for one environment, as of now. */
+  /** What runs for one environment, as of now; the fleet of an emergency before the ordinary one. */
   async of(environment: string, kinds: readonly Kind[] = Object.values(KINDS)): Promise<EnvironmentRun[]> {
-    const found = kinds.map(async (kind) => {
-      const execution = await describeRunning(this.client, ID_OF[kind](environment));
-      return execution ? [await this.look(kind, environment, execution)] : [];
-    });
+    const found = kinds.flatMap((kind) =>
+      IDS_OF[kind](environment).map(async (workflowId) => {
+        const execution = await describeRunning(this.client, workflowId);
+        return execution ? [await this.look(kind, environment, execution)] : [];
+      }),
+    );
     return (await Promise.all(found)).flat();
   }
 
@@ -72,7 +84,8 @@ export class EnvironmentRuns {
     environment: string,
     { workflowId, runId, startTime }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'startTime'>,
   ): Promise<EnvironmentRun> {
-    const about = { kind, environment, workflowId, runId, canType: commandsFor(kind, environment, workflowId) };
+    const fleet = { environment, ...(workflowId === emergencyId(environment) && { emergency: true as const }) };
+    const about = { kind, ...fleet, workflowId, runId, canType: commandsFor(kind, fleet, workflowId) };
     const startedAt = startTime.toISOString();
     const handle = this.client.workflow.getHandle(workflowId, runId);
     const ask = <T>(name: string) => queryInTime<T>(this.client, handle, name);
@@ -84,7 +97,7 @@ export class EnvironmentRuns {
         ...about,
         startedAt: status.startedAt,
         status,
-        canType: commandsFor(kind, environment, workflowId, status.stopped !== undefined),
+        canType: commandsFor(kind, fleet, workflowId, status.stopped !== undefined),
       };
     } catch (error) {
       const reason = isUnanswered(error) ? noWorker(this.taskQueue) : serverReason(error);
@@ -93,12 +106,12 @@ export class EnvironmentRuns {
   }
 }
 
-function commandsFor(kind: Kind, environment: string, workflowId: string, isStopped = false): NextCommand[] {
+function commandsFor(kind: Kind, fleet: FleetName, workflowId: string, isStopped = false): NextCommand[] {
   if (kind !== 'fleet') {
     return [{ what: 'Look at it', command: `temporal workflow describe --workflow-id ${workflowId}` }];
   }
   return [
-    { what: 'Follow it', command: `keyturn status ${environment} --follow` },
-    ...(isStopped ? [] : [{ what: 'Start no more', command: `keyturn abort ${environment} --all --reason '...'` }]),
+    { what: 'Follow it', command: `keyturn status ${fleet.environment} --follow` },
+    ...(isStopped ? [] : [{ what: 'Start no more', command: abortCommand(fleet) }]),
   ];
 }

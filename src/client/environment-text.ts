@@ -66,7 +66,7 @@ export function aboutSecret(
     ),
     ...(fleet
       ? [
-          `${fleet.environment} is being rotated as a whole since ${fleet.startedAt}: ${howFar(fleet)}. More: keyturn status ${fleet.environment}`,
+          `${fleet.environment} is being rotated as a whole${fleet.emergency ? ', in an emergency,' : ''} since ${fleet.startedAt}: ${howFar(fleet)}. More: keyturn status ${fleet.environment}`,
         ]
       : []),
   ];
@@ -88,8 +88,9 @@ function word(workflowId: string): string {
   return /^[\w./:@-]+$/.test(workflowId) ? workflowId : shellQuoted(workflowId);
 }
 
-function whatText({ kind, status }: EnvironmentRun): string {
-  return status ? `${kind} (${scopeText(status)})` : kind;
+function whatText({ kind, status, emergency }: EnvironmentRun): string {
+  if (status) return `${kind} (${scopeText(status)})`;
+  return emergency ? `${kind} (emergency)` : kind;
 }
 
 function howFar({ status, progress }: EnvironmentRun): string {

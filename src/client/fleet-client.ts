@@ -13,9 +13,11 @@ import { FLEET_WORKFLOW, fleetWorkflowId, SEARCH_ATTRIBUTES } from '../rotation/
 import { PRIORITY } from '../rotation/priority';
 import type { AbortRequest, RequestAccepted } from '../rotation/types';
 import { isRequestUnanswered, queryInTime, requestInTime } from './asking';
+import { describeRunning } from './describe-running';
 import { noWorker, OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
 import { FleetDetached, FleetNotRunning, FleetRefused, FleetRunsAlready } from './fleet-errors';
+import type { FleetName } from './fleet-errors';
 import type { FollowOptions } from './follow';
 import { Stopped, unlessStopped } from './follow';
 import { rotationFailed } from './rotation-outcome';
@@ -26,12 +28,13 @@ const POLL_MS = 500;
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 
 /** One run of `rotateEnvironment`. */
-export interface FleetRun {
-  environment: string;
+export interface FleetRun extends FleetName {
   workflowId: string;
   runId: string;
   /** What it was found to be doing, when it ran already and nothing was started. */
   joined?: FleetStatus;
+  /** Of an emergency that was started: the ordinary fleet that it stops, as it was found then. */
+  stops?: FleetStatus;
 }
 
 /** Starts, watches and stops the rotation of whole environments. */
@@ -42,13 +45,19 @@ export class FleetClient {
   ) {}
 
   /**
-   * Starts the rotation of an environment, or joins the one that runs when it was asked for the same.
+   * Starts the rotation of an environment, or joins the one that runs when it was asked for the same. An emergency is started beside an
+   * ordinary one, and stops that.
    *
-   * @throws FleetRunsAlready when one runs that does something else; nothing is started then.
+   * @throws FleetRunsAlready when an emergency runs, or one of the same kind that does something else; nothing is started then.
    */
   async start(input: FleetInput): Promise<FleetRun> {
     const { environment, requestedBy, reason } = input;
-    const workflowId = fleetWorkflowId(environment);
+    const workflowId = fleetWorkflowId(input);
+    const fleet: FleetName = { environment, emergency: input.emergency && !input.dryRun };
+    const other: FleetName = { environment, emergency: !fleet.emergency };
+    if (other.emergency && (await this.isRunning(other))) {
+      throw new FleetRunsAlready(other, await this.statusIfAnswered(other), fleet);
+    }
     try {
       const handle = await this.client.workflow.start(FLEET_WORKFLOW, {
         workflowId,
@@ -64,22 +73,35 @@ export class FleetClient {
           { key: keyword(SEARCH_ATTRIBUTES.phase), value: 'planning' },
         ]),
       });
-      return { environment, workflowId, runId: handle.firstExecutionRunId };
+      const stops = fleet.emergency ? await this.whatItStops(other) : undefined;
+      return { ...fleet, workflowId, runId: handle.firstExecutionRunId, stops };
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       const { runId } = await this.client.workflow.getHandle(workflowId).describe();
-      const joined = await this.status(environment).catch(() => undefined);
-      if (!joined || !asksForTheSame(input, joined)) {
-        throw new FleetRunsAlready(environment, joined, input.emergency && !input.dryRun);
-      }
-      return { environment, workflowId, runId, joined };
+      const joined = await this.statusIfAnswered(fleet);
+      if (!joined || !asksForTheSame(input, joined)) throw new FleetRunsAlready(fleet, joined, fleet);
+      return { ...fleet, workflowId, runId, joined };
     }
   }
 
-  /** How the environment's fleet stands. */
-  async status(environment: string): Promise<FleetStatus> {
-    const handle = this.client.workflow.getHandle(fleetWorkflowId(environment));
+  /** How one of the environment's fleets stands. */
+  async status(fleet: FleetName): Promise<FleetStatus> {
+    const handle = this.client.workflow.getHandle(fleetWorkflowId(fleet));
     return queryInTime<FleetStatus>(this.client, handle, 'status');
+  }
+
+  private async statusIfAnswered(fleet: FleetName): Promise<FleetStatus | undefined> {
+    return this.status(fleet).catch(() => undefined);
+  }
+
+  /** Of an emergency that is started already, and must not seem to have failed. */
+  private async whatItStops(ordinary: FleetName): Promise<FleetStatus | undefined> {
+    const isRunning = await this.isRunning(ordinary).catch(() => false);
+    return isRunning ? this.statusIfAnswered(ordinary) : undefined;
+  }
+
+  private async isRunning(fleet: FleetName): Promise<boolean> {
+    return (await describeRunning(this.client, fleetWorkflowId(fleet))) !== undefined;
   }
 
   /**
@@ -98,7 +120,7 @@ export class FleetClient {
     const poll = async (report: (status: FleetStatus) => void) => {
       while (!stop.aborted) {
         try {
-          report(await unlessStopped(this.status(run.environment), stop));
+          report(await unlessStopped(this.status(run), stop));
         } catch (error) {
           if (isUnanswered(error)) onUnanswered?.();
         }
@@ -113,7 +135,7 @@ export class FleetClient {
       ended.abort();
       await polling;
       // What ended since the last look.
-      if (onStatus) await this.status(run.environment).then(onStatus, () => undefined);
+      if (onStatus) await this.status(run).then(onStatus, () => undefined);
       return report;
     } catch (error) {
       if (error instanceof Stopped) throw new FleetDetached(run);
@@ -127,8 +149,9 @@ export class FleetClient {
   }
 
   /** Has no further rotation started. @throws FleetNotRunning */
-  async abort(environment: string, request: AbortRequest): Promise<RequestAccepted> {
-    const handle = this.client.workflow.getHandle(fleetWorkflowId(environment));
+  async abort(fleet: FleetName, request: AbortRequest): Promise<RequestAccepted> {
+    const { environment } = fleet;
+    const handle = this.client.workflow.getHandle(fleetWorkflowId(fleet));
     try {
       return await requestInTime(this.client, handle, 'abort', request);
     } catch (error) {
@@ -147,7 +170,10 @@ export class FleetClient {
           ExitCode.Failed,
         );
       }
-      if (error instanceof WorkflowNotFoundError) throw new FleetNotRunning(environment);
+      if (error instanceof WorkflowNotFoundError) {
+        const other: FleetName = { environment, emergency: !fleet.emergency };
+        throw new FleetNotRunning(fleet, (await this.isRunning(other)) ? other : undefined);
+      }
       throw error;
     }
   }

@@ -1,32 +1,44 @@
 import { Cause } from '../rotation/errors';
 import type { FleetReport, FleetStatus } from '../rotation/fleet';
-import { fleetWorkflowId } from '../rotation/names';
 import { OperatorError } from './errors';
 import { ExitCode } from './exit-codes';
+
+/** Which of the two fleets that an environment may have. */
+export interface FleetName {
+  environment: string;
+  /** The one of an emergency. */
+  emergency?: boolean;
+}
+
+/** What to type to have it start no more. */
+export function abortCommand({ environment, emergency }: FleetName): string {
+  return `keyturn abort ${environment} --all${emergency ? ' --emergency' : ''} --reason '...'`;
+}
 
 /**
  * Thrown on a start while the environment is being rotated in another way; the one that runs is left alone.
  *
- * @param emergency whether an emergency was asked for, which need not wait for what an ordinary fleet has started.
+ * @param fleet the one that runs. An ordinary one keeps no emergency from starting.
+ * @param asked for what was asked for.
  */
 export class FleetRunsAlready extends OperatorError {
-  constructor(environment: string, running?: FleetStatus, emergency = false) {
-    const what = running
-      ? `${environment} is being rotated (${scopeText(running)}) since ${running.startedAt}${running.requestedBy ? `, started by ${running.requestedBy}` : ''}: ${progressText(running)}.`
-      : `${environment} is being rotated.`;
-    const isAnother = emergency && running?.emergency === true && !running.dryRun && running.stopped === undefined;
+  constructor(fleet: FleetName, running: FleetStatus | undefined, asked: FleetName) {
+    const { environment } = fleet;
+    const what = running ? foundText(running) : `${environment} is being rotated.`;
+    const goesOn = running?.stopped === undefined;
+    const isAnother = asked.emergency && running !== undefined && goesOn;
+    const goesFirst = fleet.emergency && !asked.emergency && goesOn;
     super(
       'AlreadyRunning',
       [
         what,
         'That is not what you asked for, and nothing was started.',
         ...(isAnother ? [ANOTHER_EMERGENCY] : []),
+        ...(goesFirst ? ['An emergency goes first: type the same again when it has ended.'] : []),
         ...(running?.stopped === undefined ? [] : [windingDown(running, running.stopped)]),
         `Follow it: keyturn status ${environment} --follow`,
-        ...(running?.stopped === undefined && !isAnother
-          ? [`Stop it:   keyturn abort ${environment} --all --reason '...'`]
-          : []),
-        ...(emergency && !isAnother ? [sooner(environment)] : []),
+        // To stop an emergency would leave what leaked as it is.
+        ...(goesOn && !fleet.emergency ? [`Stop it:   ${abortCommand(fleet)}`] : []),
       ].join('\n'),
       ExitCode.Refused,
       running,
@@ -34,7 +46,6 @@ export class FleetRunsAlready extends OperatorError {
   }
 }
 
-/** To stop it would leave what leaked before as it is. */
 const ANOTHER_EMERGENCY =
   'It is an emergency of another reason or scope, and what it has rotated already may have leaked since: type the same again when it has ended.';
 
@@ -44,20 +55,16 @@ function windingDown({ running }: FleetStatus, stopped: string): string {
   return `It starts no more already (${stopped}), and ends ${when}; type the same again then.`;
 }
 
-/** A fleet's workflow ID is taken until the last of its rotations has ended, which may be long. */
-function sooner(environment: string): string {
-  return `Not to wait until its rotations have ended: temporal workflow terminate --workflow-id ${fleetWorkflowId(environment)}, which stops none of them. Then the same again: the emergency deals with those that run.`;
-}
-
 /** Thrown when the operator stopped waiting; neither the fleet nor its rotations are affected. */
 export class FleetDetached extends OperatorError {
-  constructor({ environment, workflowId, runId }: { environment: string; workflowId: string; runId: string }) {
+  constructor({ workflowId, runId, ...fleet }: FleetName & { workflowId: string; runId: string }) {
+    const { environment } = fleet;
     super(
       'Detached',
       [
         `Stopped waiting. ${environment} goes on being rotated.`,
         `Follow it: keyturn status ${environment} --follow`,
-        `Stop it:   keyturn abort ${environment} --all --reason '...'`,
+        `Stop it:   ${abortCommand(fleet)}`,
       ].join('\n'),
       ExitCode.Detached,
       { workflowId, runId },
@@ -65,15 +72,30 @@ export class FleetDetached extends OperatorError {
   }
 }
 
-/** Thrown when there is no fleet to stop. */
+/**
+ * Thrown when there is no fleet to stop, or to follow.
+ *
+ * @param other the one that runs in place of the one that was meant.
+ */
 export class FleetNotRunning extends OperatorError {
-  constructor(environment: string) {
-    super(
-      'NotRunning',
-      `${environment} is not being rotated as a whole. Nothing was changed.\nSee what runs: keyturn status`,
-      ExitCode.Refused,
-    );
+  constructor(fleet: FleetName, other?: FleetName) {
+    super('NotRunning', other ? insteadOf(other) : nothingRuns(fleet), ExitCode.Refused);
   }
+}
+
+function nothingRuns({ environment, emergency }: FleetName): string {
+  const what = emergency
+    ? `No emergency of ${environment} is running`
+    : `${environment} is not being rotated as a whole`;
+  return `${what}. Nothing was changed.\nSee what runs: keyturn status`;
+}
+
+function insteadOf(other: FleetName): string {
+  const { environment, emergency } = other;
+  const what = emergency
+    ? `No ordinary rotation of all of ${environment} is running, but an emergency is`
+    : `No emergency of ${environment} is running, but an ordinary rotation of all of it is`;
+  return `${what}. Nothing was changed.\nStop that one: ${abortCommand(other)}`;
 }
 
 /** Causes that the operator's own input brought about. */
@@ -110,6 +132,12 @@ export function scopeText({ types, due, dryRun, emergency }: FleetStatus): strin
     ...(dryRun ? ['dry run'] : []),
     ...(emergency ? ['emergency'] : []),
   ].join(', ');
+}
+
+/** What was found to run already, since when, by whom, and how far it is: one sentence. */
+export function foundText(found: FleetStatus): string {
+  const by = found.requestedBy ? `, started by ${found.requestedBy}` : '';
+  return `${found.environment} is being rotated (${scopeText(found)}) since ${found.startedAt}${by}: ${progressText(found)}.`;
 }
 
 /** `120 of 200 done, 3 failed, 10 running`. */

@@ -2,7 +2,7 @@ import { groupOf } from '../rotation/fleet';
 import type { FleetEntry, FleetInput, FleetReport } from '../rotation/fleet';
 import { secretIdOf } from '../rotation/names';
 import { noWorker } from './errors';
-import { progressText, reportProblem, scopeText } from './fleet-errors';
+import { abortCommand, foundText, reportProblem } from './fleet-errors';
 import type { FleetRun } from './fleet-client';
 import { createFleetProgress } from './fleet-progress';
 import { untilInterrupted } from './interrupt';
@@ -19,19 +19,16 @@ export async function rotateEnvironment(
 ): Promise<Answer> {
   const { fleets } = keyturn;
   const run = await fleets.start(input);
-  const { environment, workflowId, runId, joined } = run;
-  if (joined) {
-    const by = joined.requestedBy ? `, started by ${joined.requestedBy}` : '';
-    note(
-      shell,
-      `${environment} is being rotated (${scopeText(joined)}) since ${joined.startedAt}${by}: ${progressText(joined)}. Nothing was started; this follows it.`,
-    );
+  const { environment, workflowId, runId, joined, stops } = run;
+  if (joined) note(shell, `${foundText(joined)} Nothing was started; this follows it.`);
+  if (stops) {
+    note(shell, `${foundText(stops)} It starts no more, and what of this emergency it has running is rotated again.`);
   }
   if (detach) {
     const text = [
       joined ? `${workflowId} (run ${runId}) goes on.` : `Started ${workflowId} (run ${runId}).`,
       `Follow it: keyturn status ${environment} --follow`,
-      `Stop it:   keyturn abort ${environment} --all --reason '...'`,
+      `Stop it:   ${abortCommand(run)}`,
     ].join('\n');
     return { result: { environment, workflowId, runId, joined: joined !== undefined }, text };
   }

@@ -11,7 +11,8 @@ const LONGEST_CAUSE = 160;
  * dry run, which is nobody's business but its requester's.
  */
 export function fleetNotification(report: FleetReport): NotifyPeopleInput | undefined {
-  const { environment, dryRun, total, succeeded, failed, skipped, notStarted, stopped, requestedBy, reason } = report;
+  const { environment, dryRun, emergency, total, succeeded, failed, skipped, notStarted, stopped } = report;
+  const { requestedBy, reason } = report;
   if (dryRun || succeeded + failed + notStarted === 0) return undefined;
   const counts = `${total} ${total === 1 ? 'secret' : 'secrets'}, ${succeeded} succeeded, ${failed} failed, ${skipped} skipped`;
   const rest = notStarted === 0 ? '' : `, ${notStarted} not started`;
@@ -20,7 +21,7 @@ export function fleetNotification(report: FleetReport): NotifyPeopleInput | unde
     event: 'fleet-report',
     severity: failed + notStarted > 0 ? 'warning' : 'info',
     message: [
-      `The fleet of ${environment} has ended: ${counts}${rest}.`,
+      `The ${emergency ? 'emergency ' : ''}fleet of ${environment} has ended: ${counts}${rest}.`,
       ...(stopped === undefined ? [] : [`It started no more: ${stopped}.`]),
       ...failuresOf(report.secrets),
     ].join(' '),

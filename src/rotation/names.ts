@@ -46,9 +46,20 @@ export function rotationWorkflowId(environment: string, secret: string): string 
 /** The workflow type that rotates many secrets of one environment. */
 export const FLEET_WORKFLOW = 'rotateEnvironment';
 
-/** The one workflow ID under which an environment may be rotated. */
-export function fleetWorkflowId(environment: string): string {
-  return `fleet/${environment}`;
+/** Of the rotation of an environment, what decides which one it is: there may be an emergency beside the ordinary one. */
+interface FleetIdentity {
+  environment: string;
+  emergency?: boolean;
+  dryRun?: boolean;
+}
+
+/**
+ * The one workflow ID under which an environment may be rotated. An emergency has one of its own, which no ordinary rotation can keep it
+ * from, unless it only says what it would do.
+ */
+export function fleetWorkflowId({ environment, emergency, dryRun }: FleetIdentity): string {
+  const ordinary = `fleet/${environment}`;
+  return emergency && !dryRun ? `${ordinary}/emergency` : ordinary;
 }
 
 /** How a rotation that a fleet has started tells it that both credentials work now, and that nothing is left to wait for. */

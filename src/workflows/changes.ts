@@ -21,16 +21,19 @@ const SETS = {
     'what-is-in-the-way-is-kept-apart',
     'what-is-the-same-is-delivered-again',
   ],
+  'all-changes-of-late-2026': [
+    'a-failed-sync-stops-restarts',
+    'a-restore-is-started-by-restores-alone',
+    'a-restore-undone-goes-back-to-its-way-in',
+    'a-review-waits-until-somebody-has-heard',
+    'an-emergency-waits-for-no-fleet',
+    'people-are-told-by-workflows-alone',
+    'that-nothing-is-overdue-is-told',
+    'undoing-waits-for-no-other-dependent',
+  ],
 } as const;
 
-/** Each set costs a run two events and an action, so that one of a single workflow is noted in the runs of that one alone. */
-const SETS_OF_ONE = {
-  'reviews-that-are-heard': ['a-review-waits-until-somebody-has-heard'],
-} as const;
-
-const ALL_SETS = { ...SETS, ...SETS_OF_ONE };
-
-type Change = (typeof ALL_SETS)[keyof typeof ALL_SETS][number];
+type Change = (typeof SETS)[keyof typeof SETS][number];
 
 /**
  * Notes in the first workflow task of a run which changes are in force in it. To be called before anything is waited for.
@@ -38,12 +41,9 @@ type Change = (typeof ALL_SETS)[keyof typeof ALL_SETS][number];
  * The marker of a change must not follow a local activity: a workflow task that has to answer a query meanwhile is completed with the local
  * activity's own marker, and what comes next is in the task after it. A replay takes both for one task, and looks for the markers of changes
  * in the first, so that `patched` says no where it said yes.
- *
- * @param own the set of this workflow alone.
  */
-export function noteChanges(own?: keyof typeof SETS_OF_ONE): void {
+export function noteChanges(): void {
   for (const set of Object.keys(SETS)) patched(set);
-  if (own !== undefined) patched(own);
 }
 
 /**
@@ -52,7 +52,6 @@ export function noteChanges(own?: keyof typeof SETS_OF_ONE): void {
  * @param change its ID, which is also its marker in histories of runs that began before there were sets; never change one.
  */
 export function isInForce(change: Change): boolean {
-  const [set = change] =
-    Object.entries<readonly Change[]>(ALL_SETS).find(([, changes]) => changes.includes(change)) ?? [];
+  const [set = change] = Object.entries<readonly Change[]>(SETS).find(([, changes]) => changes.includes(change)) ?? [];
   return patched(set) || patched(change);
 }

@@ -64,7 +64,7 @@ function admit(input: CheckAgesInput): number | undefined {
 }
 
 async function startFleet({ environment, requestedBy, reason }: CheckAgesInput): Promise<AgesReport['started']> {
-  const workflowId = fleetWorkflowId(environment);
+  const workflowId = fleetWorkflowId({ environment });
   try {
     await startChild<typeof rotateEnvironment>(FLEET_WORKFLOW, {
       workflowId,

@@ -26,7 +26,7 @@ const ASK_MS = 5 * 60_000;
  * another one has. One that moves nothing on does not wait for that.
  */
 export async function reviewEnvironment(input: ReviewInput): Promise<ReviewReport> {
-  noteChanges('reviews-that-are-heard');
+  noteChanges();
   try {
     const { environment, covers, asked, tell } = admitReview(input);
     const { requestedBy, reason } = input;

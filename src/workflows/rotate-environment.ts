@@ -12,18 +12,20 @@ import {
 import { PRIORITY } from '../rotation/priority';
 import { Cause } from '../rotation/errors';
 import type { FleetInput, FleetReport } from '../rotation/fleet';
-import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
+import { FLEET_WORKFLOW } from '../rotation/names';
 import { noteChanges } from './changes';
 import { admitFleet, fleetRefused } from './fleet/admission';
 import { uninterrupted } from './fleet/calls';
 import { Fleet } from './fleet/fleet';
+import { ownWorkflowId, stopOrdinaryFleet } from './fleet/precedence';
 import type { FleetProgress } from './fleet/progress';
 import { alreadyRuns } from './fleet/rotation';
 import { refuse } from './saga/failures';
 
 /**
  * Rotates the secrets of an environment, each in a workflow of its own, and reports what became of each. It runs under the workflow ID
- * `fleet/{environment}`, which keeps two from meeting; under any other ID, such as a schedule's, it starts itself under that one.
+ * `fleet/{environment}`, which keeps two from meeting; under any other ID, such as a schedule's, it starts itself under that one. An
+ * emergency's is `fleet/{environment}/emergency`: it has the other one start no more, and that one is refused while it runs.
  *
  * @param progress what an earlier run of this workflow has come to; only a continued one is given it.
  * @throws RotationRefused when it could not begin; nothing was started then. That single rotations fail is in the report.
@@ -32,8 +34,9 @@ export async function rotateEnvironment(input: FleetInput, progress?: FleetProgr
   noteChanges();
   admitFleet(input);
   const { workflowId, continuedFromExecutionRunId } = workflowInfo();
-  if (workflowId !== fleetWorkflowId(input.environment)) return underItsOwnId(input);
   const known = continuedFromExecutionRunId === undefined ? undefined : progress;
+  // An emergency that began when all had one ID goes on under that.
+  if (!known && workflowId !== ownWorkflowId(input)) return underItsOwnId(input);
   const fleet = new Fleet(input, known);
   // A cancellation is an abort: it starts no more, and the report is written.
   CancellationScope.current().cancelRequested.catch(() => fleet.abort({ reason: 'the workflow was cancelled' }));
@@ -44,6 +47,7 @@ export async function rotateEnvironment(input: FleetInput, progress?: FleetProgr
       } catch (error) {
         throw fleetRefused(input.environment, error);
       }
+      if (fleet.progress.stopped === undefined) stopOrdinaryFleet(input);
     }
     return fleet.run(() => workflowInfo().continueAsNewSuggested);
   });
@@ -52,7 +56,7 @@ export async function rotateEnvironment(input: FleetInput, progress?: FleetProgr
 
 async function underItsOwnId(input: FleetInput): Promise<FleetReport> {
   const { environment } = input;
-  const workflowId = fleetWorkflowId(environment);
+  const workflowId = ownWorkflowId(input);
   try {
     const fleet = await startChild<typeof rotateEnvironment>(FLEET_WORKFLOW, {
       workflowId,
@@ -66,7 +70,10 @@ async function underItsOwnId(input: FleetInput): Promise<FleetReport> {
   } catch (error) {
     if (isCancellation(error)) throw error;
     if (alreadyRuns(error)) {
-      const message = `${workflowId} runs already. Follow it with keyturn rotate ${environment} --all, or stop it with keyturn abort ${environment} --all.`;
+      const next = `Follow it with keyturn status ${environment} --follow`;
+      const message = input.emergency
+        ? `${workflowId} runs already. ${next}, and start this one again when it has ended.`
+        : `${workflowId} runs already. ${next}, or stop it with keyturn abort ${environment} --all.`;
       throw fleetRefused(environment, refuse(Cause.AlreadyRunning, message));
     }
     if (error instanceof ChildWorkflowFailure && error.cause instanceof ApplicationFailure) throw error.cause;

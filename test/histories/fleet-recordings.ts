@@ -46,6 +46,16 @@ export function fleetRecordings(): Record<string, () => Promise<RecordedRun>> {
         await handle.result();
         return fetched(bed, handle.workflowId, handle.firstExecutionRunId);
       }),
+    'fleet-in-an-emergency-beside-another': () => inOwnBed(async (bed) => (await besideAnother(bed)).emergency),
+    'fleet-stopped-by-an-emergency': () => inOwnBed(async (bed) => (await besideAnother(bed)).ordinary),
+    'fleet-refused-in-an-emergency': () => inOwnBed(async (bed) => (await besideAnother(bed)).refused),
+    'fleet-in-an-emergency-through-the-front-door': () =>
+      inOwnBed(async (bed) => {
+        const { workflowId, start } = fleetOf(bed);
+        const handle = await start({ emergency: true }, workflowId);
+        await handle.result();
+        return fetched(bed, handle.workflowId, handle.firstExecutionRunId);
+      }),
     'fleet-aborted': () => inOwnBed(aborted),
     'fleet-through-the-front-door': () =>
       inOwnBed(async (bed) => {
@@ -102,6 +112,32 @@ async function withKey(bed: Testbed): Promise<void> {
   bed.alsoSecret(() => service.everyValue());
   bed.alsoStop(service);
   await createApiKey(bed, service, 'key', { gracePeriod: '1 hour' });
+}
+
+/** An emergency that stops an ordinary fleet, and what becomes of the next ordinary one. */
+async function besideAnother(bed: Testbed): Promise<Record<'ordinary' | 'emergency' | 'refused', RecordedRun>> {
+  const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
+  const again = { ...point, step: 'createCandidate' };
+  await bed.declare({ waiting: { type: 'app-secret' } });
+  await bed.pauses.stopAt(point);
+  const ordinary = await fleetOf(bed).start({ concurrency: 1 });
+  await bed.pauses.reached(point);
+  const emergency = fleetOf(bed, { emergency: true });
+  const handle = await emergency.start({ reason: 'INC-4' });
+  await until('one is in the way', async () => (await emergency.status()).inTheWay === 1);
+  await bed.pauses.stopAt(again);
+  await bed.pauses.goOn(point);
+  await ordinary.result();
+  await bed.pauses.reached(again);
+  const refused = await fleetOf(bed).start();
+  await refused.result().catch(() => undefined);
+  await bed.pauses.goOn(again);
+  await handle.result();
+  return {
+    ordinary: await fetched(bed, ordinary.workflowId, ordinary.firstExecutionRunId),
+    emergency: await fetched(bed, handle.workflowId, handle.firstExecutionRunId),
+    refused: await fetched(bed, refused.workflowId, refused.firstExecutionRunId),
+  };
 }
 
 async function aborted(bed: Testbed): Promise<RecordedRun> {

@@ -2,16 +2,24 @@ import type { FleetInput, FleetReport, FleetStatus } from '../../src/rotation/fl
 import { FLEET_WORKFLOW, fleetWorkflowId } from '../../src/rotation/names';
 import type { Testbed } from './testbed';
 
-/** The fleet of a testbed's environment. */
-export function fleetOf(bed: Testbed) {
-  const workflowId = fleetWorkflowId(bed.environment);
+/**
+ * The fleet of a testbed's environment, the ordinary one or that of an emergency.
+ *
+ * @param about is part of every input.
+ */
+export function fleetOf(bed: Testbed, about: Pick<FleetInput, 'emergency'> = {}) {
+  const { environment } = bed;
+  const workflowId = fleetWorkflowId({ environment, ...about });
   const handle = () => bed.client.workflow.getHandle(workflowId);
-  const start = (input: Partial<FleetInput> = {}, id = workflowId) =>
-    bed.client.workflow.start(FLEET_WORKFLOW, {
+  /** @param id instead of the one under which such a fleet has to run. */
+  const start = (input: Partial<FleetInput> = {}, id?: string) => {
+    const whole: FleetInput = { environment, requestedBy: 'tester', ...about, ...input };
+    return bed.client.workflow.start(FLEET_WORKFLOW, {
       taskQueue: bed.taskQueue,
-      workflowId: id,
-      args: [{ environment: bed.environment, requestedBy: 'tester', ...input }],
+      workflowId: id ?? fleetWorkflowId(whole),
+      args: [whole],
     });
+  };
   return {
     workflowId,
     handle,

@@ -1,3 +1,4 @@
+import type { WorkflowClient } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { formatDuration } from '../../rotation/durations';
 import { secretTypesOf } from '../../rotation/fleet';
@@ -12,6 +13,7 @@ import type { SecretStore } from '../secrets-manager/store';
 import type { StepInput } from '../step-input';
 import { referencesOf } from './references';
 import type { DatabasePlace } from './references';
+import { yieldToEmergency } from './yielding';
 
 /** The catalog as fleets read it. */
 export interface FleetCatalog {
@@ -36,6 +38,8 @@ export interface SurveyInput extends StepInput {
   due: boolean;
   /** Leave out what was rotated minutes ago. */
   spare: boolean;
+  /** Refuse while an emergency of the environment runs; absent where the fleet began on an earlier worker. */
+  yields?: boolean;
   /** Where the page begins. */
   from: number;
 }
@@ -44,6 +48,7 @@ export interface SurveyDependencies {
   catalog: { load(): Promise<FleetCatalog> };
   secrets: Pick<SecretStore, 'readCurrent'>;
   ages: SecretAges;
+  workflows: Pick<WorkflowClient, 'getHandle'>;
 }
 
 /** Few enough to be looked at in one attempt, also by a slow Secrets Manager. */
@@ -57,7 +62,7 @@ const BY_HAND: Pick<FleetSecret, 'skip'> = {
   skip: { outcome: 'not-due', reason: 'it is rotated by hand: the catalog gives it no schedule' },
 };
 
-export function createSurveyActivities({ catalog, secrets, ages }: SurveyDependencies) {
+export function createSurveyActivities({ catalog, secrets, ages, workflows }: SurveyDependencies) {
   /** What is not found out here the rotation will find out, and say better. */
   async function unlessRefused<T>(look: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -106,9 +111,14 @@ export function createSurveyActivities({ catalog, secrets, ages }: SurveyDepende
   }
 
   return {
-    /** One page of an environment's secrets: what each is, what it shares with others, and how old it is. Changes nothing. */
+    /**
+     * One page of an environment's secrets: what each is, what it shares with others, and how old it is. Changes nothing.
+     *
+     * @throws AlreadyRunning for a fleet that yields to an emergency.
+     */
     async surveyEnvironment(input: SurveyInput): Promise<FleetSurvey> {
-      const { environment, types, from } = input;
+      const { environment, types, from, yields } = input;
+      if (yields && from === 0) await yieldToEmergency(workflows, environment);
       const { policy, wanted, planned } = await readCatalog(async () => {
         const loaded = await catalog.load();
         const known = secretTypesOf(types);

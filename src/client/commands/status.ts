@@ -5,7 +5,7 @@ import { FleetNotRunning } from '../fleet-errors';
 import { parseSecretArgument } from '../secret-argument';
 import { openCatalog, readConfig, withKeyturn } from '../session';
 import type { Answer, Shell } from '../shell';
-import { usesColour } from '../shell';
+import { note, usesColour } from '../shell';
 import { reportText, runningText } from '../report-text';
 import { follow } from '../start-and-follow';
 import { reportAt } from '../rotation-report';
@@ -20,7 +20,10 @@ export const registerStatus: Register = (program, run) => {
         'With a secret it shows its latest rotation, running or ended.',
     )
     .argument('[what]', '<environment>, or <environment>/<name>')
-    .option('--follow', "wait for the end of a running rotation, showing its steps, or of an environment's fleet")
+    .option(
+      '--follow',
+      "wait for the end of a running rotation, showing its steps, or of an environment's fleet, an emergency first",
+    )
     .action((what: string | undefined, { follow: wait = false }: { follow?: boolean }) =>
       run((shell) => {
         if (what === undefined) return listRunning(shell, wait);
@@ -43,9 +46,12 @@ async function showEnvironment(shell: Shell, environment: string, wait: boolean)
   await refuseUnknown(environment, () => openCatalog(config));
   return withKeyturn(config, async (keyturn) => {
     const runs = await keyturn.environments.of(environment);
-    const fleet = runs.find(({ kind }) => kind === 'fleet');
+    const [fleet, another] = runs.filter(({ kind }) => kind === 'fleet');
     if (wait) {
-      if (!fleet) throw new FleetNotRunning(environment);
+      if (!fleet) throw new FleetNotRunning({ environment });
+      if (another) {
+        note(shell, `This follows the emergency. The ordinary rotation that it stops: keyturn status ${environment}`);
+      }
       return followFleet(shell, keyturn, fleet);
     }
     const [running, emergencies] = await Promise.all([

@@ -64,6 +64,7 @@ export class Fleet {
         types,
         due,
         spare: !emergency && !dryRun,
+        yields: !emergency || dryRun,
         from,
       });
       this.progress.policy = { ...page.policy, ...(concurrency !== undefined && { concurrency }) };

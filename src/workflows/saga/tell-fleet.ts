@@ -8,9 +8,11 @@ import { fleetWorkflowId, GRACE_PERIOD_SIGNAL } from '../../rotation/names';
  * of that ID sees that it is none of its own.
  */
 export function tellFleet(environment: string, begun: Omit<GracePeriodBegun, 'runId'>): void {
-  const id = fleetWorkflowId(environment);
   const { parent, firstExecutionRunId: runId } = workflowInfo();
-  if (parent?.workflowId !== id) return;
+  const id = [false, true]
+    .map((emergency) => fleetWorkflowId({ environment, emergency }))
+    .find((fleet) => fleet === parent?.workflowId);
+  if (id === undefined) return;
   getExternalWorkflowHandle(id)
     .signal<[GracePeriodBegun]>(GRACE_PERIOD_SIGNAL, { ...begun, runId })
     .catch(() => undefined);
