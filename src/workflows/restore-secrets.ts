@@ -152,7 +152,7 @@ function checkInput(input: RestoreInput): void {
  */
 function settled(
   { dryRun }: RestoreInput,
-  { secret, difference, delivered, lost, neverCreated }: SecretDifference,
+  { secret, difference, why, delivered, lost, neverCreated }: SecretDifference,
   deliversAgain: boolean,
 ): RestoredSecret[] {
   if (difference === 'same') {
@@ -162,8 +162,13 @@ function settled(
   if (difference === 'not-in-backup') {
     const message = neverCreated
       ? 'not in the backup, and never created as far as the audit log knows: there is nothing to restore'
-      : 'the backup does not hold it; try an earlier one';
+      : `the backup does not hold it; try an earlier one${why === undefined ? '' : `. Whether it is there nobody can tell: ${why}`}`;
     return [{ secret, difference, outcome: 'left-out', message, lost, neverCreated }];
+  }
+  if (difference === 'target-unknown') {
+    // A server that is down would hold up all others for as long as a step is tried.
+    const message = `AWSCURRENT is what the backup holds, and was left alone; whether it opens its database nobody can tell: ${why}. Mend that, and restore again`;
+    return [{ secret, difference, outcome: 'failed', message }];
   }
   if (difference !== 'not-declared') return [];
   return [{ secret, difference, outcome: 'left-out', message: 'the catalog does not name it any more' }];
@@ -172,7 +177,7 @@ function settled(
 async function restoreOne(
   input: RestoreInput,
   backup: BackupReference,
-  { secret, difference, delivered }: SecretDifference,
+  { secret, difference, why, delivered }: SecretDifference,
 ): Promise<RestoredSecret> {
   const { environment, reason, requestedBy, dryRun } = input;
   const child: RestoreSecretInput = { environment, secret, backup, dryRun, reason, requestedBy };
@@ -180,7 +185,7 @@ async function restoreOne(
   if ('message' in ended) return { secret, difference, ...ended };
   const { outcome, versions, warnings } = ended.result;
   const about = { secret, difference, versionId: versions.current, message: warnings && shortened(warnings.join(' ')) };
-  if (outcome === 'dry-run') return { ...about, outcome: 'would-be-restored' };
+  if (outcome === 'dry-run') return { ...about, outcome: 'would-be-restored', message: about.message ?? why };
   if (outcome === 'aborted') return { ...about, outcome: 'failed', message: 'it was aborted, and is as it was' };
   return { ...about, outcome: delivered ? 'to-be-delivered' : 'restored' };
 }
