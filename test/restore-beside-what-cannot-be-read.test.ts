@@ -81,7 +81,9 @@ describe('half of the secrets are lost, and others cannot be read or asked about
 
   beforeAll(async () => {
     for (const name of LOST) {
-      await bed.secretsManager.send(new DeleteSecretCommand({ SecretId: idOf(name), ForceDeleteWithoutRecovery: true }));
+      await bed.secretsManager.send(
+        new DeleteSecretCommand({ SecretId: idOf(name), ForceDeleteWithoutRecovery: true }),
+      );
     }
     refuse('DescribeSecret', 'denied-later', 'AccessDeniedException');
     await bed.secretsManager.send(

@@ -99,11 +99,13 @@ export function createBackups(secrets: SecretStore, bucket: BackupBucket, envelo
       const lanes = bulkhead(READS_AT_ONCE, wanted.length);
       const found = await Promise.all(
         wanted.map(({ name, previous }) =>
-          lanes.execute(() => read(environment, name, previous)).catch((error: unknown) => {
-            // A rotation that cannot back up its secret says why in the cause's own words.
-            if (only !== undefined) throw error;
-            return `cannot be read: ${whyUnreadable(error)}`;
-          }),
+          lanes
+            .execute(() => read(environment, name, previous))
+            .catch((error: unknown) => {
+              // A rotation that cannot back up its secret says why in the cause's own words.
+              if (only !== undefined) throw error;
+              return `cannot be read: ${whyUnreadable(error)}`;
+            }),
         ),
       );
       const backedUp = found.filter((secret) => typeof secret !== 'string');
