@@ -1,15 +1,4 @@
-import {
-  ApplicationFailure,
-  ChildWorkflowCancellationType,
-  ChildWorkflowFailure,
-  continueAsNew,
-  defineQuery,
-  isCancellation,
-  ParentClosePolicy,
-  setHandler,
-  startChild,
-} from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { continueAsNew, defineQuery, isCancellation, setHandler } from '@temporalio/workflow';
 import { backupUrl } from '../rotation/backup';
 import type {
   BackupProgress,
@@ -17,15 +6,12 @@ import type {
   RestoredSecret,
   RestoreInput,
   RestoreResult,
-  RestoreSecretInput,
   SecretDifference,
 } from '../rotation/backup';
-import { BackupFailure, Cause, RotationFailure } from '../rotation/errors';
-import { shortened } from '../rotation/fleet';
+import { BackupFailure, Cause } from '../rotation/errors';
 import { inLanes } from '../rotation/in-lanes';
-import { rotationWorkflowId, secretIdOf } from '../rotation/names';
-import type { RotationInput, RotationResult } from '../rotation/types';
 import { isInForce, noteChanges } from './changes';
+import { deliverOne, restoreOne } from './restore-one';
 import { activitiesFor } from './saga/activities';
 import type { StepActivities } from './saga/activities';
 import { checkEnvironmentInput } from './saga/environment-input';
@@ -172,61 +158,6 @@ function settled(
   }
   if (difference !== 'not-declared') return [];
   return [{ secret, difference, outcome: 'left-out', message: 'the catalog does not name it any more' }];
-}
-
-async function restoreOne(
-  input: RestoreInput,
-  backup: BackupReference,
-  { secret, difference, why, delivered }: SecretDifference,
-): Promise<RestoredSecret> {
-  const { environment, reason, requestedBy, dryRun } = input;
-  const child: RestoreSecretInput = { environment, secret, backup, dryRun, reason, requestedBy };
-  const ended = await run('restoreSecret', child, `Restore ${secretIdOf(environment, secret)}`);
-  if ('message' in ended) return { secret, difference, ...ended };
-  const { outcome, versions, warnings } = ended.result;
-  const about = { secret, difference, versionId: versions.current, message: warnings && shortened(warnings.join(' ')) };
-  if (outcome === 'dry-run') return { ...about, outcome: 'would-be-restored', message: about.message ?? why };
-  if (outcome === 'aborted') return { ...about, outcome: 'failed', message: 'it was aborted, and is as it was' };
-  return { ...about, outcome: delivered ? 'to-be-delivered' : 'restored' };
-}
-
-async function deliverOne(
-  { environment, reason, requestedBy }: RestoreInput,
-  restored: RestoredSecret,
-): Promise<RestoredSecret> {
-  const { secret } = restored;
-  const child: RotationInput = { environment, secret, reason, requestedBy };
-  const ended = await run('deliverSecret', child, `Deliver ${secretIdOf(environment, secret)}`);
-  if ('message' in ended) return { ...restored, outcome: 'not-delivered', message: ended.message };
-  if (ended.result.outcome === 'aborted') {
-    return { ...restored, outcome: 'not-delivered', message: 'its delivery was aborted; restore again to deliver it' };
-  }
-  return { ...restored, outcome: restored.difference === 'same' ? 'same' : 'restored' };
-}
-
-type Ended = { result: RotationResult } | { outcome: 'refused' | 'failed'; message: string };
-
-/** A workflow for one secret, under the ID that keeps others away from it. */
-async function run(type: string, input: RotationInput | RestoreSecretInput, staticSummary: string): Promise<Ended> {
-  try {
-    const child = await startChild<(input: RotationInput) => Promise<RotationResult>>(type, {
-      workflowId: rotationWorkflowId(input.environment, input.secret),
-      args: [input],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      staticSummary,
-    });
-    return { result: await child.result() };
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      const secretId = secretIdOf(input.environment, input.secret);
-      return { outcome: 'refused', message: `it is being changed already: keyturn status ${secretId}` };
-    }
-    const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
-    const refused = cause instanceof ApplicationFailure && cause.type === RotationFailure.RotationRefused;
-    return { outcome: refused ? 'refused' : 'failed', message: shortened(causeOf(error).message) };
-  }
 }
 
 function reportOf(
