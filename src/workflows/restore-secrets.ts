@@ -1,5 +1,5 @@
-import { continueAsNew, defineQuery, isCancellation, setHandler } from '@temporalio/workflow';
-import { backupUrl } from '../rotation/backup';
+import { continueAsNew, defineQuery, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
+import { backupUrl, restoreWorkflowId } from '../rotation/backup';
 import type {
   BackupProgress,
   BackupReference,
@@ -125,6 +125,14 @@ function checkInput(input: RestoreInput): void {
   });
   const { secrets, dryRun } = input;
   const bad = (why: string) => refuse(Cause.BadInput, `the input's field ${why}; nothing was started.`);
+  const { workflowId } = workflowInfo();
+  const own = restoreWorkflowId(input.environment);
+  if (workflowId !== own && isInForce('a-restore-is-started-by-restores-alone')) {
+    throw refuse(
+      Cause.WrongWorkflowId,
+      `a restore of ${input.environment} runs under the workflow ID ${own} and no other; nothing was touched. Type: keyturn restore ${input.environment} --from ${input.from}`,
+    );
+  }
   if (dryRun !== undefined && typeof dryRun !== 'boolean') throw bad('dryRun is not true or false');
   if (secrets === undefined) return;
   const names = Array.isArray(secrets) && secrets.length > 0 && secrets.every((name) => typeof name === 'string');
