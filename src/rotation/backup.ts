@@ -80,7 +80,8 @@ export interface RestoreSecretInput {
  * How a secret differs from its backup.
  *
  * `same`: AWSCURRENT is the backed-up value, and opens its target where that can be seen. `target-differs`: it is, but its target
- * refuses it. `not-declared`: the catalog does not name it any more. `not-in-backup`: the catalog names it and the backup does not hold it.
+ * refuses it. `target-unknown`: it is, and nobody can tell of its target. `unreadable`: Secrets Manager does not say what AWSCURRENT is.
+ * `not-declared`: the catalog does not name it any more. `not-in-backup`: the catalog names it and the backup does not hold it.
  */
 export type Difference =
   | 'same'
@@ -89,12 +90,16 @@ export type Difference =
   | 'scheduled-for-deletion'
   | 'no-current'
   | 'target-differs'
+  | 'target-unknown'
+  | 'unreadable'
   | 'not-declared'
   | 'not-in-backup';
 
 export interface SecretDifference {
   secret: string;
   difference: Difference;
+  /** Why it could not be read or asked about. */
+  why?: string;
   type?: SecretType;
   /** Others need it to be restored: it is an administrator's. */
   first?: boolean;

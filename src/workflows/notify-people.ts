@@ -1,8 +1,10 @@
 import { log, workflowInfo } from '@temporalio/workflow';
+import { Cause } from '../rotation/errors';
 import { secretIdOf } from '../rotation/names';
 import type { NotifyPeopleInput, NotifyPeopleResult } from '../rotation/notifications';
+import { isInForce } from './changes';
 import { activitiesFor } from './saga/activities';
-import { causeOf } from './saga/failures';
+import { causeOf, refuse } from './saga/failures';
 
 /** A channel that is down is tried for an hour, at ever longer intervals. */
 const LIMIT_MS = 60 * 60_000;
@@ -10,14 +12,22 @@ const RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 
 
 /**
  * Tells people by every channel that the catalog's routes name, each on its own, so that what they are told of need not wait for any
- * of them. It never fails: what could not be sent is a line in the worker's log, `"event":"notification-not-sent"`, and in its result.
+ * of them. What could not be sent is no failure: it is a line in the worker's log, `"event":"notification-not-sent"`, and in its result.
  *
  * It speaks of the workflow that started it. Its own ID says what is told of which run, and each ID is taken once, so that nobody is
  * told the same twice; what a channel gets has this run's ID as its own, whichever try it is.
+ *
+ * @throws BadInput where no workflow started it: people act on what they are told.
  */
 export async function notifyPeople(input: NotifyPeopleInput): Promise<NotifyPeopleResult> {
   const { environment, secret, event, severity, requestedBy, reason } = input;
   const { firstExecutionRunId: id, parent, workflowId, runId, startTime } = workflowInfo();
+  if (!parent && isInForce('people-are-told-by-workflows-alone')) {
+    throw refuse(
+      Cause.BadInput,
+      'notifyPeople says what the workflow that starts it has found, and cannot be started by itself. Nobody was told.',
+    );
+  }
   const about = secret === undefined ? environment : secretIdOf(environment, secret);
   const activitiesTo = (summary: string) =>
     activitiesFor({

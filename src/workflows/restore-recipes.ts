@@ -3,9 +3,10 @@ import { backupUrl } from '../rotation/backup';
 import type { BackupReference } from '../rotation/backup';
 import type { ApiKeyPlan, AppSecretPlan, DatabasePlan, RotationPlan } from '../rotation/plan';
 import { aboutKey } from './api-key-steps';
+import { isInForce } from './changes';
 import { loginWithCandidate, targetOf, verifyAsApplication } from './database-steps';
 import type { Recipe, RotationContext, Step } from './saga/step';
-import { currentOf, discardCandidate, promote, settleStaleCandidate } from './secret-steps';
+import { currentOf, discardCandidate, promote, settleStaleCandidate, staleCandidate } from './secret-steps';
 
 /** The recipes by which one secret goes back to what a backup holds; the backed-up value is their candidate. */
 
@@ -61,8 +62,13 @@ export function apiKeyFromBackup(backup: BackupReference): Recipe<ApiKeyPlan> {
 export function databaseFromBackup(backup: BackupReference): Recipe<DatabasePlan> {
   // Until it is known, a dry run and `status` show the step.
   let wayIn: WayIn | undefined;
-  const setBackTo = ({ found }: RotationContext) =>
-    wayIn?.ofCurrent && wayIn.opens === found.labels.current ? wayIn.opens : undefined;
+  /** The version whose password the login had. With alternating users only the login in use is given it back here. */
+  const setBackTo = ({ plan, found }: RotationContext<DatabasePlan>) => {
+    const { current } = found.labels;
+    if (wayIn?.opens === undefined || current === undefined) return undefined;
+    if (plan.strategy === 'single-user' && isInForce('a-restore-undone-goes-back-to-its-way-in')) return wayIn.opens;
+    return wayIn.ofCurrent && wayIn.opens === current ? wayIn.opens : undefined;
+  };
 
   const findWayIn: Step<DatabasePlan> = {
     name: 'findWayIn',
@@ -78,6 +84,21 @@ export function databaseFromBackup(backup: BackupReference): Recipe<DatabasePlan
         otherVersionIds,
         dryRun: isDry(context),
       });
+    },
+  };
+
+  /** Where that candidate was the way in, the database goes back to its password, and the next rotation looks for it by the label. */
+  const settleStale: Step<DatabasePlan> = {
+    ...settleStaleCandidate,
+    undo: {
+      summary: ({ plan }) => `label what the terminated rotation of ${plan.secretId} left AWSPENDING again`,
+      when: (context) => staleCandidate(context) !== undefined && setBackTo(context) === staleCandidate(context),
+      afterTheOthers: true,
+      unlessOthersFailed: true,
+      run: (context, { write }) => {
+        const stale = staleCandidate(context) ?? '';
+        return write.moveLabels({ versionId: stale, moves: [{ label: 'pending', to: stale }] });
+      },
     },
   };
 
@@ -103,13 +124,15 @@ export function databaseFromBackup(backup: BackupReference): Recipe<DatabasePlan
           ? `set the login's password back to the one that ${context.plan.secretId} had`
           : isOtherLogin(context)
             ? 'give the login that is not in use its earlier password again, or lock it'
-            : 'leave the login with the backed-up password: the one that it had before is not stored anywhere',
+            : `leave the login with the backed-up password, which is also that of version ${context.candidate}: ${earlierPassword()}`,
       run: async (context, { write }) => {
         const { plan, candidate, found } = context;
         const target = targetOf(context);
         const versionId = setBackTo(context);
-        if (versionId) await write.setPasswordBack({ versionId, candidateVersionId: candidate, target });
-        else if (isOtherLogin(context)) {
+        const currentVersionId = currentOf(context);
+        if (versionId) {
+          await write.setPasswordBack({ versionId, candidateVersionId: candidate, currentVersionId, target });
+        } else if (isOtherLogin(context)) {
           await write.restoreLogin({
             versionId: candidate,
             previousVersionId: found.labels.previous,
@@ -121,6 +144,12 @@ export function databaseFromBackup(backup: BackupReference): Recipe<DatabasePlan
     },
   };
 
+  /** Why it is not given back. */
+  const earlierPassword = () =>
+    wayIn?.opens === undefined
+      ? 'the one that it had before is in no version of the secret'
+      : `the one that it had before is that of version ${wayIn.opens}, which no reader gets`;
+
   /** Alternating users: AWSCURRENT names the other login, and goes on doing so when this is undone. */
   const isOtherLogin = (context: RotationContext<DatabasePlan>) =>
     context.plan.strategy === 'alternating-users' && wayIn?.ofCurrent === false && currentOf(context) !== '';
@@ -128,7 +157,7 @@ export function databaseFromBackup(backup: BackupReference): Recipe<DatabasePlan
   return [
     takeBackFromDeletion,
     findWayIn,
-    settleStaleCandidate,
+    settleStale,
     stageBackup(backup),
     giveRestoredPassword,
     loginWithCandidate,

@@ -1,8 +1,11 @@
+import { workflowInfo } from '@temporalio/workflow';
+import { restoreWorkflowId } from '../rotation/backup';
 import type { BackupReference, RestoreSecretInput } from '../rotation/backup';
 import { Cause } from '../rotation/errors';
 import type { RotationPlan } from '../rotation/plan';
 import type { RotationResult } from '../rotation/types';
 import { apiKeyFromBackup, appSecretFromBackup, databaseFromBackup } from './restore-recipes';
+import { isInForce } from './changes';
 import { refuse } from './saga/failures';
 import { runRotation } from './saga/run-rotation';
 import type { Recipe } from './saga/step';
@@ -30,12 +33,20 @@ function recipeFor(plan: RotationPlan, backup: BackupReference): Recipe<Rotation
   }
 }
 
-/** @throws BadInput for what nobody but a person can have written. */
+/** @throws BadInput for what nobody but a person can have started: {@link restoreSecrets} has found the backup where the catalog says. */
 function checked(backup: BackupReference, environment: string): BackupReference {
   const texts = [backup?.bucket, backup?.key, backup?.time, backup?.keyArn];
-  if (texts.every((text) => typeof text === 'string') && backup.environment === environment) return backup;
+  const isOfThis = texts.every((text) => typeof text === 'string') && backup.environment === environment;
+  if (isOfThis && isStartedByRestore(environment)) return backup;
   throw refuse(
     Cause.BadInput,
     `the input's backup is not one of ${environment}; start restoreSecrets, which finds it: keyturn restore ${environment} --from latest`,
+  );
+}
+
+function isStartedByRestore(environment: string): boolean {
+  return (
+    workflowInfo().parent?.workflowId === restoreWorkflowId(environment) ||
+    !isInForce('a-restore-is-started-by-restores-alone')
   );
 }

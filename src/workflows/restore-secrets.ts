@@ -1,31 +1,17 @@
-import {
-  ApplicationFailure,
-  ChildWorkflowCancellationType,
-  ChildWorkflowFailure,
-  continueAsNew,
-  defineQuery,
-  isCancellation,
-  ParentClosePolicy,
-  setHandler,
-  startChild,
-} from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { backupUrl } from '../rotation/backup';
+import { continueAsNew, defineQuery, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
+import { backupUrl, restoreWorkflowId } from '../rotation/backup';
 import type {
   BackupProgress,
   BackupReference,
   RestoredSecret,
   RestoreInput,
   RestoreResult,
-  RestoreSecretInput,
   SecretDifference,
 } from '../rotation/backup';
-import { BackupFailure, Cause, RotationFailure } from '../rotation/errors';
-import { shortened } from '../rotation/fleet';
+import { BackupFailure, Cause } from '../rotation/errors';
 import { inLanes } from '../rotation/in-lanes';
-import { rotationWorkflowId, secretIdOf } from '../rotation/names';
-import type { RotationInput, RotationResult } from '../rotation/types';
 import { isInForce, noteChanges } from './changes';
+import { deliverOne, restoreOne } from './restore-one';
 import { activitiesFor } from './saga/activities';
 import type { StepActivities } from './saga/activities';
 import { checkEnvironmentInput } from './saga/environment-input';
@@ -139,6 +125,14 @@ function checkInput(input: RestoreInput): void {
   });
   const { secrets, dryRun } = input;
   const bad = (why: string) => refuse(Cause.BadInput, `the input's field ${why}; nothing was started.`);
+  const { workflowId } = workflowInfo();
+  const own = restoreWorkflowId(input.environment);
+  if (workflowId !== own && isInForce('a-restore-is-started-by-restores-alone')) {
+    throw refuse(
+      Cause.WrongWorkflowId,
+      `a restore of ${input.environment} runs under the workflow ID ${own} and no other; nothing was touched. Type: keyturn restore ${input.environment} --from ${input.from}`,
+    );
+  }
   if (dryRun !== undefined && typeof dryRun !== 'boolean') throw bad('dryRun is not true or false');
   if (secrets === undefined) return;
   const names = Array.isArray(secrets) && secrets.length > 0 && secrets.every((name) => typeof name === 'string');
@@ -152,7 +146,7 @@ function checkInput(input: RestoreInput): void {
  */
 function settled(
   { dryRun }: RestoreInput,
-  { secret, difference, delivered, lost, neverCreated }: SecretDifference,
+  { secret, difference, why, delivered, lost, neverCreated }: SecretDifference,
   deliversAgain: boolean,
 ): RestoredSecret[] {
   if (difference === 'same') {
@@ -162,66 +156,16 @@ function settled(
   if (difference === 'not-in-backup') {
     const message = neverCreated
       ? 'not in the backup, and never created as far as the audit log knows: there is nothing to restore'
-      : 'the backup does not hold it; try an earlier one';
+      : `the backup does not hold it; try an earlier one${why === undefined ? '' : `. Whether it is there nobody can tell: ${why}`}`;
     return [{ secret, difference, outcome: 'left-out', message, lost, neverCreated }];
+  }
+  if (difference === 'target-unknown') {
+    // A server that is down would hold up all others for as long as a step is tried.
+    const message = `AWSCURRENT is what the backup holds, and was left alone; whether it opens its database nobody can tell: ${why}. Mend that, and restore again`;
+    return [{ secret, difference, outcome: 'failed', message }];
   }
   if (difference !== 'not-declared') return [];
   return [{ secret, difference, outcome: 'left-out', message: 'the catalog does not name it any more' }];
-}
-
-async function restoreOne(
-  input: RestoreInput,
-  backup: BackupReference,
-  { secret, difference, delivered }: SecretDifference,
-): Promise<RestoredSecret> {
-  const { environment, reason, requestedBy, dryRun } = input;
-  const child: RestoreSecretInput = { environment, secret, backup, dryRun, reason, requestedBy };
-  const ended = await run('restoreSecret', child, `Restore ${secretIdOf(environment, secret)}`);
-  if ('message' in ended) return { secret, difference, ...ended };
-  const { outcome, versions, warnings } = ended.result;
-  const about = { secret, difference, versionId: versions.current, message: warnings && shortened(warnings.join(' ')) };
-  if (outcome === 'dry-run') return { ...about, outcome: 'would-be-restored' };
-  if (outcome === 'aborted') return { ...about, outcome: 'failed', message: 'it was aborted, and is as it was' };
-  return { ...about, outcome: delivered ? 'to-be-delivered' : 'restored' };
-}
-
-async function deliverOne(
-  { environment, reason, requestedBy }: RestoreInput,
-  restored: RestoredSecret,
-): Promise<RestoredSecret> {
-  const { secret } = restored;
-  const child: RotationInput = { environment, secret, reason, requestedBy };
-  const ended = await run('deliverSecret', child, `Deliver ${secretIdOf(environment, secret)}`);
-  if ('message' in ended) return { ...restored, outcome: 'not-delivered', message: ended.message };
-  if (ended.result.outcome === 'aborted') {
-    return { ...restored, outcome: 'not-delivered', message: 'its delivery was aborted; restore again to deliver it' };
-  }
-  return { ...restored, outcome: restored.difference === 'same' ? 'same' : 'restored' };
-}
-
-type Ended = { result: RotationResult } | { outcome: 'refused' | 'failed'; message: string };
-
-/** A workflow for one secret, under the ID that keeps others away from it. */
-async function run(type: string, input: RotationInput | RestoreSecretInput, staticSummary: string): Promise<Ended> {
-  try {
-    const child = await startChild<(input: RotationInput) => Promise<RotationResult>>(type, {
-      workflowId: rotationWorkflowId(input.environment, input.secret),
-      args: [input],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-      staticSummary,
-    });
-    return { result: await child.result() };
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      const secretId = secretIdOf(input.environment, input.secret);
-      return { outcome: 'refused', message: `it is being changed already: keyturn status ${secretId}` };
-    }
-    const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
-    const refused = cause instanceof ApplicationFailure && cause.type === RotationFailure.RotationRefused;
-    return { outcome: refused ? 'refused' : 'failed', message: shortened(causeOf(error).message) };
-  }
 }
 
 function reportOf(

@@ -24,6 +24,7 @@ import type { Run } from '../testbed/scan';
 import { createNativeRotator } from '../testbed/native-rotation';
 import { createSubject, KINDS, LEAVES_MOST_AFTER } from '../testbed/subjects';
 import type { Kind } from '../testbed/subjects';
+import { startTelling } from '../testbed/telling';
 import type { Testbed } from '../testbed/testbed';
 import { until } from '../testbed/until';
 import { createMeteredSecrets } from '../testbed/usage-metrics';
@@ -382,16 +383,11 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     },
     'people-told': () => toldOf('rotation-started', 'told-once'),
     'people-told-whom-the-catalog-names': async () => {
-      const { client, taskQueue, environment } = bed;
       await bed.declareNotifications({ channels: { log: { type: 'log' } }, routes: [{ channels: ['log'] }] });
-      const about = { environment, event: 'overdue', severity: 'warning', message: 'Two secrets are overdue.' };
-      return ended(
-        await client.workflow.start('notifyPeople', {
-          taskQueue,
-          workflowId: `notification/${environment}/overdue`,
-          args: [about],
-        }),
-      );
+      const about = { event: 'overdue', severity: 'warning', message: 'Two secrets are overdue.' } as const;
+      const { workflowId, runId, result } = await startTelling(bed, { secret: undefined, ...about });
+      await result();
+      return { workflowId, runId };
     },
   };
 

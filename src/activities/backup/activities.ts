@@ -16,6 +16,7 @@ import { backedUpSecret } from './backups';
 import type { Backups } from './backups';
 import type { BackupBucket } from './bucket';
 import type { BackedUpSecret, OpenedBackup } from './document';
+import { whyOutOfReach, whyUnreadable } from './one-secret';
 import { mayHaveExisted } from './past';
 import { retentionWarnings } from './retention';
 
@@ -74,6 +75,9 @@ export interface BackupDependencies {
   past: PastOfSecrets;
 }
 
+/** How a secret that is declared and backed up differs from its backup. */
+type Found = Pick<SecretDifference, 'why'> & { difference: Exclude<Difference, 'not-declared' | 'not-in-backup'> };
+
 export function createBackupActivities(dependencies: BackupDependencies) {
   const { catalog, secrets, backups, bucket, postgres, credentials, past } = dependencies;
 
@@ -89,20 +93,30 @@ export function createBackupActivities(dependencies: BackupDependencies) {
     );
   }
 
-  async function differenceOf(
-    backedUp: BackedUpSecret,
-    plan: RotationPlan,
-  ): Promise<Exclude<Difference, 'not-declared' | 'not-in-backup'>> {
+  async function storeDiffers(backedUp: BackedUpSecret, secretId: string): Promise<Found> {
+    try {
+      const found = await secrets.describe(secretId);
+      if (!found) return { difference: 'missing' };
+      if (found.scheduledForDeletion) return { difference: 'scheduled-for-deletion' };
+      const { current } = found.labels;
+      if (!current) return { difference: 'no-current' };
+      const text = await secrets.findVersion(secretId, current);
+      return { difference: text === backedUp.current.text ? 'same' : 'differs' };
+    } catch (error) {
+      return { difference: 'unreadable', why: whyUnreadable(error) };
+    }
+  }
+
+  async function differenceOf(backedUp: BackedUpSecret, plan: RotationPlan): Promise<Found> {
     const { secretId } = plan;
-    const found = await secrets.describe(secretId);
-    if (!found) return 'missing';
-    if (found.scheduledForDeletion) return 'scheduled-for-deletion';
-    const { current } = found.labels;
-    if (!current) return 'no-current';
-    if ((await secrets.findVersion(secretId, current)) !== backedUp.current.text) return 'differs';
-    if (plan.type !== 'database') return 'same';
-    const login = credentials.ofText(backedUp.current.text, `the backup of ${secretId}`, plan);
-    return (await postgres.probe(login)) === 'opened' ? 'same' : 'target-differs';
+    const found = await storeDiffers(backedUp, secretId);
+    if (found.difference !== 'same' || plan.type !== 'database') return found;
+    try {
+      const login = credentials.ofText(backedUp.current.text, `the backup of ${secretId}`, plan);
+      return { difference: (await postgres.probe(login)) === 'opened' ? 'same' : 'target-differs' };
+    } catch (error) {
+      return { difference: 'target-unknown', why: whyOutOfReach(error) };
+    }
   }
 
   /** What it means that a declared secret is not in a backup. */
@@ -110,10 +124,14 @@ export function createBackupActivities(dependencies: BackupDependencies) {
     environment: string,
     secret: string,
     backup: OpenedBackup,
-  ): Promise<Pick<SecretDifference, 'lost' | 'neverCreated'>> {
+  ): Promise<Pick<SecretDifference, 'lost' | 'neverCreated' | 'why'>> {
     const secretId = secretIdOf(environment, secret);
-    const found = await secrets.describe(secretId);
-    if (found) return found.labels.current && !found.scheduledForDeletion ? {} : { lost: true };
+    try {
+      const found = await secrets.describe(secretId);
+      if (found) return found.labels.current && !found.scheduledForDeletion ? {} : { lost: true };
+    } catch (error) {
+      return { lost: true, why: whyUnreadable(error) };
+    }
     const existed = backup.wasUnreadable(secret) || (await mayHaveExisted(past, secretId));
     return existed ? { lost: true } : { neverCreated: true };
   }
@@ -181,7 +199,7 @@ export function createBackupActivities(dependencies: BackupDependencies) {
       );
     },
 
-    /** How some secrets differ from their backup, in words. */
+    /** How some secrets differ from their backup, in words; one that cannot be read or asked about does not hide the others. */
     async compareWithBackup({ backup, secrets: names }: CompareInput): Promise<{ differences: SecretDifference[] }> {
       const { environment } = backup;
       const opened = await backups.open(backup);
@@ -197,7 +215,7 @@ export function createBackupActivities(dependencies: BackupDependencies) {
           const plan = plans.restorePlan(environment, secret);
           return {
             secret,
-            difference: await differenceOf(backedUp, plan),
+            ...(await differenceOf(backedUp, plan)),
             type: plan.type,
             ...(administrators.includes(secret) && { first: true }),
             ...(plan.dependents.length > 0 && { delivered: true }),

@@ -17,6 +17,7 @@ import type { BackupBucket } from './bucket';
 import { readDocument, writeDocument } from './document';
 import type { BackedUpSecret, OpenedBackup } from './document';
 import type { BackupEnvelope } from './envelope';
+import { whyUnreadable } from './one-secret';
 
 /** Below Secrets Manager's quota of 10,000 reads a second by far, and quick enough for thousands of secrets. */
 const READS_AT_ONCE = 16;
@@ -44,7 +45,10 @@ export interface TakenBackup {
 
 /** Backups in the words of operators. */
 export interface Backups {
-  /** Reads the secrets, encrypts them and stores them as one object. Repeating it with the same time is harmless. */
+  /**
+   * Reads the secrets, encrypts them and stores them as one object. One that cannot be read is left out, and said to be; where it is the
+   * `only` one, that fails. Repeating it with the same time is harmless.
+   */
   take(request: BackupRequest): Promise<TakenBackup>;
   /**
    * @param from `latest`, a time, or `s3://…`.
@@ -71,15 +75,19 @@ export function createBackups(secrets: SecretStore, bucket: BackupBucket, envelo
     if (found.scheduledForDeletion) return 'is scheduled for deletion and cannot be read';
     const { current, previous } = found.labels;
     if (!current) return 'has no version labelled AWSCURRENT';
+    const text = await secrets.readVersion(secretId, current);
+    const backedUp: BackedUpSecret = { name, about: found.about, current: { versionId: current, text } };
+    const before = withPrevious && previous ? await unlessUnusable(secretId, previous) : undefined;
+    if (before && previous) backedUp.previous = { versionId: previous, text: before };
+    return backedUp;
+  }
+
+  /** What AWSPREVIOUS is only helps; one that cannot be read opens nothing. */
+  async function unlessUnusable(secretId: string, versionId: string): Promise<string | undefined> {
     try {
-      const text = await secrets.readVersion(secretId, current);
-      const backedUp: BackedUpSecret = { name, about: found.about, current: { versionId: current, text } };
-      const before = withPrevious && previous ? await secrets.findVersion(secretId, previous) : undefined;
-      if (before && previous) backedUp.previous = { versionId: previous, text: before };
-      return backedUp;
+      return await secrets.findVersion(secretId, versionId);
     } catch (error) {
-      // Binary or empty, which nobody rotates.
-      if (error instanceof ApplicationFailure && error.type === Cause.SecretUnusable) return 'is binary or empty';
+      if (error instanceof ApplicationFailure && error.type === Cause.SecretUnusable) return undefined;
       throw error;
     }
   }
@@ -90,7 +98,15 @@ export function createBackups(secrets: SecretStore, bucket: BackupBucket, envelo
       const keyArn = await envelope.keyArnOf(plan.kmsKey);
       const lanes = bulkhead(READS_AT_ONCE, wanted.length);
       const found = await Promise.all(
-        wanted.map(({ name, previous }) => lanes.execute(() => read(environment, name, previous))),
+        wanted.map(({ name, previous }) =>
+          lanes
+            .execute(() => read(environment, name, previous))
+            .catch((error: unknown) => {
+              // A rotation that cannot back up its secret says why in the cause's own words.
+              if (only !== undefined) throw error;
+              return `cannot be read: ${whyUnreadable(error)}`;
+            }),
+        ),
       );
       const backedUp = found.filter((secret) => typeof secret !== 'string');
       const leftOut = found.flatMap((why, n) =>

@@ -31,6 +31,8 @@ export interface SetPasswordInput extends LoginInput {
 export interface SetPasswordBackInput extends LoginInput {
   /** The version whose password the target may have by now. */
   candidateVersionId: string;
+  /** Where AWSCURRENT must be; on the version itself when absent. */
+  currentVersionId?: string;
 }
 
 export interface PrepareLoginInput extends LoginInput {
@@ -120,7 +122,7 @@ export function createPostgresActivities(postgres: PostgresServers, credentials:
      */
     async setPasswordBack(input: SetPasswordBackInput): Promise<void> {
       const { versionId } = await credentials.current(input.secretId, input.target);
-      if (versionId !== input.versionId) {
+      if (versionId !== (input.currentVersionId ?? input.versionId)) {
         throw failure(
           Cause.LabelsMoved,
           `AWSCURRENT of ${input.secretId} is version ${versionId}, where this rotation did not put it; the password of the login was left as it is. Make sure that the two fit.`,

@@ -110,6 +110,8 @@ const DIFFERENCE: Record<RestoredSecret['difference'], string> = {
   'scheduled-for-deletion': 'scheduled for deletion',
   'no-current': 'has no AWSCURRENT',
   'target-differs': 'same, but its database refuses it',
+  'target-unknown': 'same, but its database cannot be asked',
+  unreadable: 'AWSCURRENT cannot be read',
   'not-declared': 'not in the catalog',
   'not-in-backup': 'not in the backup',
 };
