@@ -43,7 +43,7 @@ function routesToPagerDuty(
   const least = SEVERITIES.indexOf(severity) > SEVERITIES.indexOf('warning') ? severity : 'warning';
   return [
     { channels, ...(events && { events }), severity: least },
-    { channels, events: RESOLVING },
+    { channels, events: RESOLVING, onlyEnds: true },
   ];
 }
 

@@ -46,6 +46,13 @@ export interface NotificationRoute {
   events?: NotificationEvent[];
   /** The least; every one when absent. */
   severity?: Severity;
+  /** Only of what says that trouble is over, see {@link saysItIsOver}. */
+  onlyEnds?: true;
+}
+
+/** Whether it says that trouble is over, by which an incident is resolved. A fleet's report does when there are no failures in it. */
+export function saysItIsOver(event: NotificationEvent, severity: Severity): boolean {
+  return event === 'rotated' || (event === 'fleet-report' && severity === 'info');
 }
 
 /** The names of the channels that are told, each once. */
@@ -57,6 +64,7 @@ export function channelsFor(
   const taken = routes.filter(
     (route) =>
       (route.events === undefined || route.events.includes(event)) &&
+      (!route.onlyEnds || saysItIsOver(event, severity)) &&
       SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(route.severity ?? 'info'),
   );
   return [...new Set(taken.flatMap(({ channels }) => channels))];

@@ -1,5 +1,6 @@
 import { secretIdOf } from '../../rotation/names';
 import type { PagerDutyChannel } from '../../rotation/notifications';
+import { saysItIsOver } from '../../rotation/notifications';
 import type { CredentialStores } from './credentials';
 import { readCredential } from './credentials';
 import { post } from './http';
@@ -24,7 +25,7 @@ export function createPagerDutyNotifier(
       const body = JSON.stringify({
         routing_key: await readCredential(routingKey, channel, stores),
         dedup_key: dedupKeyOf(notification),
-        ...(resolves(notification)
+        ...(saysItIsOver(notification.event, notification.severity)
           ? { event_action: 'resolve' }
           : { event_action: 'trigger', ...incidentOf(notification) }),
       });
@@ -35,10 +36,6 @@ export function createPagerDutyNotifier(
 
 function dedupKeyOf({ environment, secret, event }: Notification): string {
   return `keyturn/${secret === undefined ? `${environment}/*/${event}` : secretIdOf(environment, secret)}`;
-}
-
-function resolves({ event, severity }: Notification): boolean {
-  return event === 'rotated' || (event === 'fleet-report' && severity === 'info');
 }
 
 function incidentOf(notification: Notification) {
