@@ -186,6 +186,8 @@ export interface NotifyPeopleInput {
   next?: string;
   /** The channels by name; looked up in the catalog's routes when absent. */
   channels?: string[];
+  /** An emergency rotation tells it; one that went back to an old value is none. */
+  emergency?: true;
   requestedBy?: string;
   reason?: string;
 }
