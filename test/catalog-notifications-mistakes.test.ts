@@ -137,6 +137,12 @@ test('PagerDuty is told of trouble and of its end, whatever the route says of le
   expect(channelsFor(routes, 'rolled-back', 'warning')).toEqual(['log', 'p']);
 });
 
+test('only PagerDuty is told that nothing is overdue, which is so on most days', async () => {
+  const routes = await routesOf('[{channels: [log, p]}, {channels: [log], events: [overdue]}]');
+  expect(channelsFor(routes, 'overdue', 'warning')).toEqual(['log', 'p']);
+  expect(channelsFor(routes, 'overdue', 'info')).toEqual(['p']);
+});
+
 test.each(['severity: critical', 'events: [leak-reported]'])(
   'PagerDuty is told of what its route is for (%s) and of ends, and not of a report with failures in it',
   async (what) => {

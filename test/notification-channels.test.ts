@@ -204,17 +204,21 @@ test.each([
   },
 );
 
-test('PagerDuty is told of a whole environment with one key per event, so that the report of a fleet resolves no other', async () => {
+test('PagerDuty is told of a whole environment with one key per event, and each resolves only its own', async () => {
   const of = { channels: ['pager'], secret: undefined };
   await tell(bed, { ...of, event: 'kms-key-changed', severity: 'critical' });
   await tell(bed, { ...of, event: 'fleet-report', severity: 'warning' });
   await tell(bed, { ...of, event: 'fleet-report', severity: 'info' });
+  await tell(bed, { ...of, event: 'overdue', severity: 'warning' });
+  await tell(bed, { ...of, event: 'overdue', severity: 'info' });
   const sent = http.received.map(({ body }) => JSON.parse(body) as { event_action: string; dedup_key: string });
   const report = `keyturn/${bed.environment}/*/fleet-report`;
   expect(sent.map(({ event_action, dedup_key }) => [event_action, dedup_key])).toEqual([
     ['trigger', `keyturn/${bed.environment}/*/kms-key-changed`],
     ['trigger', report],
     ['resolve', report],
+    ['trigger', `keyturn/${bed.environment}/*/overdue`],
+    ['resolve', `keyturn/${bed.environment}/*/overdue`],
   ]);
 });
 
