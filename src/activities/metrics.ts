@@ -88,5 +88,29 @@ export function measureAge(
       "The age of the secret's current version when it was last looked at",
     )
     .set(ageMs / 1_000);
-  sink.add({ name: 'SecretAge', environment, secret, value: ageMs / DAY_MS, at: new Date() });
+  const at = new Date();
+  // The age stays when the secret is changed or deleted; by this the reader knows what it is worth.
+  metricMeter
+    .withTags({ environment, secret })
+    .createGauge(
+      'keyturn_secret_age_measured_timestamp_seconds',
+      'float',
+      's',
+      "When the age of the secret's current version was last looked at",
+    )
+    .set(at.getTime() / 1_000);
+  sink.add({ name: 'SecretAge', environment, secret, value: ageMs / DAY_MS, at });
+}
+
+/** Notes that the ages of all secrets of an environment have been looked at, for Prometheus. Only within an activity. */
+export function measureAgeCheck(environment: string): void {
+  metricMeter
+    .withTags({ environment })
+    .createGauge(
+      'keyturn_age_check_timestamp_seconds',
+      'float',
+      's',
+      'When the ages of all secrets of the environment were last looked at',
+    )
+    .set(Date.now() / 1_000);
 }
