@@ -78,6 +78,7 @@ export interface Dashboard {
     title: string;
     gridPos: { x: number; y: number; w: number; h: number };
     targets: { refId: string; expr: string }[];
+    fieldConfig?: { defaults: { unit?: string } };
   }[];
 }
 
