@@ -1,6 +1,7 @@
 import { CreateSecretCommand, DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
 import type { AgesReport, CheckAgesInput } from '../src/rotation/ages';
 import { fleetWorkflowId } from '../src/rotation/names';
+import { freePort } from './lab/ports';
 import { createCli } from './testbed/cli-process';
 import type { Cli } from './testbed/cli-process';
 import { failureOf, openTestbed } from './testbed/testbed';
@@ -64,15 +65,36 @@ test('a limit holds for all, and a new version is young again', async () => {
   expect(ages.get('unused')).toBeGreaterThan(ages.get('forgotten') ?? 0);
 });
 
-test('people are told once of all that is overdue, and of nothing when nothing is', async () => {
-  const told = async (workflowId: string) => {
-    const { runId } = await bed.client.workflow.getHandle(workflowId).describe();
-    return bed.client.workflow.getHandle(`notification/${bed.environment}/overdue/${runId}`);
-  };
+/** The run that tells people what a check found. */
+async function telling(workflowId: string) {
+  const { runId } = await bed.client.workflow.getHandle(workflowId).describe();
+  return bed.client.workflow.getHandle(`notification/${bed.environment}/overdue/${runId}`);
+}
+
+test('people are told once of all that is overdue, and of nothing when nothing is by a limit of their own', async () => {
   const some = await check();
-  expect(await (await told(some.workflowId)).result()).toEqual({ sent: ['log'], notSent: [] });
+  expect(await (await telling(some.workflowId)).result()).toEqual({ sent: ['log'], notSent: [] });
   const none = await check({ limit: '1 day' });
-  await expect((await told(none.workflowId)).describe()).rejects.toThrow('not found');
+  await expect((await telling(none.workflowId)).describe()).rejects.toThrow('not found');
+});
+
+test('that nothing is overdue any more is told to who may have an incident open, and to nobody else', async () => {
+  const log = { type: 'log' };
+  const pager = {
+    type: 'pagerduty',
+    url: `http://127.0.0.1:${await freePort()}/`,
+    routingKey: { env: 'KEYTURN_NOTIFY_UNSET' },
+  };
+  await bed.declareNotifications({ channels: { log, pager }, routes: [{ channels: ['log', 'pager'] }] });
+  await bed.declare({ old: { type: 'app-secret' } });
+  const { report, workflowId } = await check();
+  expect(report.overdue).toBe(0);
+  expect(await (await telling(workflowId)).result()).toEqual({
+    sent: [],
+    notSent: [expect.objectContaining({ channel: 'pager' })],
+  });
+  await bed.declareNotifications({ channels: { log }, routes: [{ channels: ['log'] }] });
+  await bed.declare({ old: { type: 'app-secret', maxAge: '1 second' } });
 });
 
 test('what is due is rotated when asked for', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadCatalog } from '../src/catalog';
 import { channelsFor, EVENT_SEVERITY, NOTIFICATION_EVENTS, runbookOf } from '../src/rotation/notifications';
+import type { NotificationRoute } from '../src/rotation/notifications';
 import { projectFile } from './lab/project';
 import { shown, type Mistake } from './testbed/catalog-mistakes';
 
@@ -117,17 +118,42 @@ describe('a mistake in what is said of notifications is shown with its place and
   mistakes.forEach(shown);
 });
 
-test('PagerDuty is told of trouble and of its end, whatever the route says of less', async () => {
+/** What becomes of routes to a log and to PagerDuty, which are called log and p. */
+async function routesOf(routes: string): Promise<NotificationRoute[]> {
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-catalog-'));
   const file = join(folder, 'keyturn.yaml');
-  const channels = `${LOG}, p: {type: pagerduty, routingKey: {env: KEYTURN_NOTIFY_A}}`;
-  await writeFile(file, told(channels, '[{channels: [log, p]}]'));
-  const { routes } = (await loadCatalog(file)).notifications('dev');
-  await rm(folder, { recursive: true });
+  await writeFile(file, told(`${LOG}, p: {type: pagerduty, routingKey: {env: KEYTURN_NOTIFY_A}}`, routes));
+  try {
+    return (await loadCatalog(file)).notifications('dev').routes;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test('PagerDuty is told of trouble and of its end, whatever the route says of less', async () => {
+  const routes = await routesOf('[{channels: [log, p]}]');
   expect(channelsFor(routes, 'rotation-started', 'info')).toEqual(['log']);
   expect(channelsFor(routes, 'rotated', 'info')).toEqual(['log', 'p']);
   expect(channelsFor(routes, 'rolled-back', 'warning')).toEqual(['log', 'p']);
 });
+
+test('only PagerDuty is told that nothing is overdue, which is so on most days', async () => {
+  const routes = await routesOf('[{channels: [log, p]}, {channels: [log], events: [overdue]}]');
+  expect(channelsFor(routes, 'overdue', 'warning')).toEqual(['log', 'p']);
+  expect(channelsFor(routes, 'overdue', 'info')).toEqual(['p']);
+});
+
+test.each(['severity: critical', 'events: [leak-reported]'])(
+  'PagerDuty is told of what its route is for (%s) and of ends, and not of a report with failures in it',
+  async (what) => {
+    const routes = await routesOf(`[{channels: [p], ${what}}]`);
+    expect(channelsFor(routes, 'leak-reported', 'critical')).toEqual(['p']);
+    expect(channelsFor(routes, 'rotated', 'info')).toEqual(['p']);
+    expect(channelsFor(routes, 'fleet-report', 'info')).toEqual(['p']);
+    expect(channelsFor(routes, 'fleet-report', 'warning')).toEqual([]);
+    expect(channelsFor(routes, 'rolled-back', 'warning')).toEqual([]);
+  },
+);
 
 test.each(NOTIFICATION_EVENTS)('there is a runbook for %s', (event) => {
   expect(readFileSync(projectFile(runbookOf(event)), 'utf8')).toContain(

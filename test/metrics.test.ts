@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch';
 import type { Datapoint } from '@aws-sdk/client-cloudwatch';
 import type { WorkerProcess } from './lab/worker-process';
 import { startDependent } from './testbed/dependent';
+import { checkAges } from './testbed/age-checks';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
@@ -38,6 +40,15 @@ afterAll(async () => {
   await bed.close();
   cloudWatch.destroy();
 });
+
+/** A metric's value for a secret, or for the environment. */
+function told(metric: string, secret?: string, text = exposed): number {
+  const labels = [`environment="${bed.environment}"`, ...(secret === undefined ? [] : [`secret="${secret}"`])];
+  const line = text
+    .split('\n')
+    .find((line) => line.startsWith(`${metric}{`) && labels.every((label) => line.includes(label)));
+  return Number(line?.split(' ').at(-1));
+}
 
 async function prometheus({ ready }: WorkerProcess): Promise<string> {
   const { metricsAddress } = await ready;
@@ -84,24 +95,25 @@ test('a dry run is neither success nor failure', async () => {
 });
 
 test('Prometheus is shown when a rotation of each secret last succeeded and failed', () => {
-  const time = (metric: string, secret: string) =>
-    Number(
-      exposed
-        .split('\n')
-        .find(
-          (line) =>
-            line.startsWith(`${metric}{`) &&
-            line.includes(`environment="${bed.environment}"`) &&
-            line.includes(`secret="${secret}"`),
-        )
-        ?.split(' ')
-        .at(-1),
-    );
   const now = Date.now() / 1_000;
-  expect(Math.abs(now - time('keyturn_rotation_success_timestamp_seconds', 'good'))).toBeLessThan(120);
-  expect(Math.abs(now - time('keyturn_rotation_failure_timestamp_seconds', 'bad'))).toBeLessThan(120);
-  expect(time('keyturn_rotation_failure_timestamp_seconds', 'good')).toBeNaN();
-  expect(time('keyturn_secret_age_seconds', 'good')).toBe(0);
+  expect(Math.abs(now - told('keyturn_rotation_success_timestamp_seconds', 'good'))).toBeLessThan(120);
+  expect(Math.abs(now - told('keyturn_rotation_failure_timestamp_seconds', 'bad'))).toBeLessThan(120);
+  expect(told('keyturn_rotation_failure_timestamp_seconds', 'good')).toBeNaN();
+});
+
+test('Prometheus is shown how old secrets are and when that was measured, and when all of them were looked at', async () => {
+  expect(told('keyturn_secret_age_seconds', 'good')).toBe(0);
+  await bed.secrets.create('old', randomBytes(24).toString('hex'));
+  const other = await bed.startWorker();
+  await checkAges(bed);
+  const text = await prometheus(other);
+  await other.stop();
+  const now = Date.now() / 1_000;
+  for (const secret of ['good', 'old']) {
+    expect(told('keyturn_secret_age_seconds', secret, text)).toBeLessThan(120);
+    expect(Math.abs(now - told('keyturn_secret_age_measured_timestamp_seconds', secret, text))).toBeLessThan(120);
+  }
+  expect(Math.abs(now - told('keyturn_age_check_timestamp_seconds', undefined, text))).toBeLessThan(120);
 });
 
 test('while CloudWatch is down rotations go on, and their metrics are sent when it is back', async () => {

@@ -16,7 +16,7 @@ import { ministackUnavailable, startMinistack } from './lab/ministack';
 import type { Ministack } from './lab/ministack';
 import { projectFile } from './lab/project';
 import { stateOfAlarm } from './testbed/alarm-state';
-import { monitoringFile } from './testbed/monitoring';
+import { monitoringFile, readTemplate } from './testbed/monitoring';
 import { createStack } from './testbed/stacks';
 import { describeWherePossible } from './testbed/where-possible';
 
@@ -28,6 +28,18 @@ const report = (line: string) => void process.stderr.write(`${line}\n`);
 const ALARMS = monitoringFile('cloudformation', 'alarms.yaml');
 const deployed = (name: string) => projectFile('deploy', 'aws', `${name}.yaml`);
 const TEMPLATES = [ALARMS, ...['backup-bucket', 'events', 'leak-webhook', 'native-rotation'].map(deployed)];
+
+test('each alarm of each template tells a topic, which has to be named', async () => {
+  let told = 0;
+  for (const path of TEMPLATES) {
+    const { Parameters, Resources } = await readTemplate(path, { TopicArn: 'the topic' });
+    const alarms = Object.values(Resources).filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm');
+    for (const { Properties } of alarms) expect(Properties['AlarmActions']).toEqual(['the topic']);
+    if (alarms.length > 0) expect(Parameters['TopicArn']).not.toHaveProperty('Default');
+    told += alarms.length;
+  }
+  expect(told).toBe(4);
+});
 
 describeWherePossible('cfn-lint', cfnLintUnavailable(), () => {
   test(
@@ -215,8 +227,11 @@ describeWherePossible('CloudFormation', ministackUnavailable(), () => {
     expect(await policy('keyturn-backups')).toContain('arn:aws:s3:::backups/secret-backups/*');
   });
 
-  test('creates the queue of events, whose messages are given up only after many receives', async () => {
-    const { QueueUrl = '' } = await created('events', deployed('events'), { WorkerRoleName: role });
+  test('creates the queue of events, whose messages are given up only after many receives, and tells of those and of what nobody receives', async () => {
+    const { QueueUrl = '', DeadLettersArn } = await created('events', deployed('events'), {
+      WorkerRoleName: role,
+      TopicArn: topic,
+    });
     const { Attributes = {} } = await clients.sqs.send(
       new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }),
     );
@@ -224,7 +239,25 @@ describeWherePossible('CloudFormation', ministackUnavailable(), () => {
       deadLetterTargetArn: expect.stringMatching(/:keyturn-events-dead-letters$/),
       maxReceiveCount: 500,
     });
+    expect(DeadLettersArn).toBe(`${Attributes['QueueArn']}-dead-letters`);
     expect(await policy('keyturn-events')).toContain(Attributes['QueueArn']);
+    const { MetricAlarms = [] } = await clients.cloudWatch.send(
+      new DescribeAlarmsCommand({ AlarmNamePrefix: 'keyturn-events' }),
+    );
+    const watched = MetricAlarms.map(({ Dimensions = [], MetricName, AlarmActions }) => {
+      return { queue: Dimensions[0]?.Value, MetricName, AlarmActions };
+    });
+    expect(watched).toHaveLength(2);
+    expect(watched).toEqual(
+      expect.arrayContaining([
+        {
+          queue: 'keyturn-events-dead-letters',
+          MetricName: 'ApproximateNumberOfMessagesVisible',
+          AlarmActions: [topic],
+        },
+        { queue: 'keyturn-events', MetricName: 'ApproximateAgeOfOldestMessage', AlarmActions: [topic] },
+      ]),
+    );
   });
 
   test('creates the function that lets Secrets Manager start rotations', async () => {

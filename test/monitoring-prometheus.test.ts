@@ -90,6 +90,18 @@ describeWherePossible('promtool', monitoringToolsUnavailable(), () => {
   });
 });
 
+test("no panel of Grafana's dashboard shows a point of time as a length of it, or takes the increase of a counter that begins with 1", async () => {
+  const { panels } = await readDashboard();
+  for (const { title, targets, fieldConfig } of panels) {
+    for (const { expr } of targets) {
+      expect([title, expr]).not.toEqual([title, expect.stringMatching(/\b(increase|rate|delta)\(/)]);
+      const isLength = fieldConfig?.defaults.unit === 's';
+      if (isLength && /:time\b/.test(expr))
+        expect([title, expr]).toEqual([title, expect.stringMatching(/^time\(\) - /)]);
+    }
+  }
+});
+
 test("Grafana's dashboard gives each panel a place and each target a name of its own", async () => {
   const { uid, panels, templating } = await readDashboard();
   expect(uid).toBe('keyturn');

@@ -1,6 +1,7 @@
 import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import { monitoringTools, monitoringToolsUnavailable } from './lab/monitoring-tools/tools';
 import type { MonitoringTools } from './lab/monitoring-tools/tools';
+import { checkAges } from './testbed/age-checks';
 import { startDependent } from './testbed/dependent';
 import { monitoringFile, readDashboard, readQueries, readRules, readTemplate } from './testbed/monitoring';
 import { failureOf, openTestbed } from './testbed/testbed';
@@ -27,6 +28,7 @@ beforeAll(async () => {
   const worker = await bed.startWorker({ KEYTURN_CLOUDWATCH_METRICS: 'true' });
   await failureOf(bed.rotate('bad'));
   await bed.rotate('good');
+  await checkAges(bed);
   const { metricsAddress } = await worker.ready;
   const text = await (await fetch(`http://${metricsAddress}/metrics`)).text();
   for (const [, metric = '', labels = ''] of text.matchAll(/^(\w+)\{(.*)\} \S+$/gm)) {

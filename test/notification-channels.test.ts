@@ -177,17 +177,46 @@ test('PagerDuty is triggered with one key per secret, and resolved with the same
   expect(resolve).toEqual({ routing_key: ROUTING_KEY, event_action: 'resolve', dedup_key });
 });
 
-test('PagerDuty is told of a whole environment with one key per event, so that the report of a fleet resolves no other', async () => {
+test.each([
+  ['leak-reported', 'critical', 'leak-reported'],
+  ['changed-elsewhere', 'warning', 'changed-elsewhere'],
+  ['refused', 'critical', 'emergency'],
+  ['aborted', 'critical', 'emergency'],
+] as const)(
+  'PagerDuty is told of %s (%s) as an incident of its own, which an emergency rotation resolves and no other',
+  async (event, severity, own) => {
+    const sent = () =>
+      http.received
+        .splice(0)
+        .map(({ body }) => JSON.parse(body) as { event_action: string; dedup_key: string })
+        .map(({ event_action, dedup_key }) => `${event_action} ${dedup_key}`);
+    const [ofSecret, ofLeak] = [`keyturn/${about()}`, `keyturn/${about()}/*/${own}`];
+    await tell(bed, { channels: ['pager'], event, severity });
+    expect(sent()).toEqual([`trigger ${ofLeak}`]);
+    await tell(bed, { channels: ['pager'], event: 'rotated', severity: 'info' });
+    expect(sent()).toEqual([`resolve ${ofSecret}`]);
+    await tell(bed, { channels: ['pager'], event: 'rotated', severity: 'info', emergency: true });
+    expect(sent()).toEqual(expect.arrayContaining([`resolve ${ofSecret}`, `resolve ${ofLeak}`]));
+    await tell(bed, { channels: ['pager'], event: 'refused', severity: 'warning' });
+    expect(sent()).toEqual([`trigger ${ofSecret}`]);
+  },
+);
+
+test('PagerDuty is told of a whole environment with one key per event, and each resolves only its own', async () => {
   const of = { channels: ['pager'], secret: undefined };
   await tell(bed, { ...of, event: 'kms-key-changed', severity: 'critical' });
   await tell(bed, { ...of, event: 'fleet-report', severity: 'warning' });
   await tell(bed, { ...of, event: 'fleet-report', severity: 'info' });
+  await tell(bed, { ...of, event: 'overdue', severity: 'warning' });
+  await tell(bed, { ...of, event: 'overdue', severity: 'info' });
   const sent = http.received.map(({ body }) => JSON.parse(body) as { event_action: string; dedup_key: string });
   const report = `keyturn/${bed.environment}/*/fleet-report`;
   expect(sent.map(({ event_action, dedup_key }) => [event_action, dedup_key])).toEqual([
     ['trigger', `keyturn/${bed.environment}/*/kms-key-changed`],
     ['trigger', report],
     ['resolve', report],
+    ['trigger', `keyturn/${bed.environment}/*/overdue`],
+    ['resolve', `keyturn/${bed.environment}/*/overdue`],
   ]);
 });
 

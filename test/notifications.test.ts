@@ -111,6 +111,17 @@ test('people are told of an abort by whom', async () => {
   expect(told()[1]?.message).toContain('aborted by night shift (wrong day)');
 });
 
+test('people are told that an emergency rotation replaced what leaked, and of no other that it did', async () => {
+  const emergencies: unknown[] = [];
+  for (const [input, workflow] of [[{}], [{ emergency: true }], [{ emergency: true }, 'rollbackSecret']] as const) {
+    receiver.received.length = 0;
+    await bed.rotate('app', input, workflow);
+    await until('people are told of its end', async () => eventsTold().includes('rotated'));
+    emergencies.push(told().find(({ event }) => event === 'rotated')?.emergency);
+  }
+  expect(emergencies).toEqual([undefined, true, undefined]);
+});
+
 test('nobody is told of a dry run', async () => {
   await bed.rotate('app', { dryRun: true });
   await bed.rotate('app');

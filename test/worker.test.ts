@@ -188,7 +188,14 @@ describe('a worker at work', () => {
     expect(value('keyturn_rotations', 'refused', 'unknown')).toMatch(/\} 1$/);
     expect(value('keyturn_rotation_duration_count', 'rotated', 'app-secret')).toMatch(/\} 2$/);
     expect(value('keyturn_rotation_duration_sum', 'rotated', 'app-secret')).toMatch(/\} 0\.\d+$|\} [1-9]\d?(\.\d+)?$/);
-    expect(value('keyturn_rotation_duration_bucket', 'rotated', 'app-secret')).toContain('le="');
+    const ends = metrics
+      .split('\n')
+      .filter((line) => line.startsWith('keyturn_rotation_duration_bucket{') && line.includes('type="app-secret"'))
+      .filter((line) => line.includes('outcome="rotated"') && line.includes(`environment="${bed.environment}"`))
+      .map((line) => /le="([^"]+)"/.exec(line)?.[1] ?? '');
+    const days = [1, 3, 7, 8, 14, 30].map((n) => n * 86_400);
+    const seconds = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, ...days];
+    expect(ends).toEqual([...seconds.map(String), '+Inf']);
     expect(metrics).toContain('temporal_worker_task_slots_available');
   });
 

@@ -11,7 +11,7 @@ import type { NotificationsData } from './schema/notifications';
 const SUBMISSION_PORT = { starttls: 587, none: 587, implicit: 465 } as const;
 
 /** What resolves an incident; see {@link routesToPagerDuty}. */
-const RESOLVING: NotificationEvent[] = ['rotated', 'fleet-report'];
+const RESOLVING: NotificationEvent[] = ['rotated', 'fleet-report', 'overdue'];
 
 /** Who is told of what in one environment. */
 export function notificationsOf(data: NotificationsData | undefined, environment: string): NotificationSettings {
@@ -43,7 +43,7 @@ function routesToPagerDuty(
   const least = SEVERITIES.indexOf(severity) > SEVERITIES.indexOf('warning') ? severity : 'warning';
   return [
     { channels, ...(events && { events }), severity: least },
-    { channels, events: RESOLVING },
+    { channels, events: RESOLVING, onlyEnds: true },
   ];
 }
 

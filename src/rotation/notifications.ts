@@ -6,8 +6,8 @@ export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
 /**
- * Each event and its usual severity; a fleet report with failures in it is a warning, and that KMS itself rotated a key is only for
- * information.
+ * Each event and its usual severity; a fleet report with failures in it is a warning, and that KMS itself rotated a key, or that nothing is
+ * overdue, is only for information.
  */
 export const EVENT_SEVERITY = {
   'rotation-started': 'info',
@@ -46,6 +46,16 @@ export interface NotificationRoute {
   events?: NotificationEvent[];
   /** The least; every one when absent. */
   severity?: Severity;
+  /** Only of what says that trouble is over, see {@link saysItIsOver}. */
+  onlyEnds?: true;
+}
+
+/**
+ * Whether it says that trouble is over, by which an incident is resolved: a fleet's report without failures in it, and an age check that
+ * found nothing overdue, too.
+ */
+export function saysItIsOver(event: NotificationEvent, severity: Severity): boolean {
+  return event === 'rotated' || ((event === 'fleet-report' || event === 'overdue') && severity === 'info');
 }
 
 /** The names of the channels that are told, each once. */
@@ -54,9 +64,12 @@ export function channelsFor(
   event: NotificationEvent,
   severity: Severity,
 ): string[] {
+  // Every day without anything overdue is news only to who has an incident open.
+  const onlyToResolve = event === 'overdue' && severity === 'info';
   const taken = routes.filter(
     (route) =>
       (route.events === undefined || route.events.includes(event)) &&
+      (route.onlyEnds ? saysItIsOver(event, severity) : !onlyToResolve) &&
       SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(route.severity ?? 'info'),
   );
   return [...new Set(taken.flatMap(({ channels }) => channels))];
@@ -178,6 +191,8 @@ export interface NotifyPeopleInput {
   next?: string;
   /** The channels by name; looked up in the catalog's routes when absent. */
   channels?: string[];
+  /** An emergency rotation tells it; one that went back to an old value is none. */
+  emergency?: true;
   requestedBy?: string;
   reason?: string;
 }

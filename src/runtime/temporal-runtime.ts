@@ -1,4 +1,5 @@
 import { Runtime } from '@temporalio/worker';
+import { HISTOGRAM_BUCKETS } from '../activities/metrics';
 import type { ListenAddress } from './addresses';
 import { claimPort, formatAddress } from './addresses';
 import type { WorkerConfig } from './config';
@@ -20,7 +21,7 @@ export async function installTemporalRuntime(config: WorkerConfig, logger: Logge
     telemetryOptions: {
       logging: { filter: { core: temporalLevel(config.logLevel), other: 'WARN' }, forward: {} },
       metrics: {
-        prometheus: { bindAddress },
+        prometheus: { bindAddress, histogramBucketOverrides: HISTOGRAM_BUCKETS },
       },
     },
     shutdownSignals: ['SIGTERM', 'SIGINT'],

@@ -7,6 +7,7 @@ import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { EVENT_SEVERITY } from '../rotation/notifications';
 import { lookAtAll } from './ages/look-at-all';
 import { namedOverdue } from './ages/naming';
+import { isInForce, noteChanges } from './changes';
 import type { rotateEnvironment } from './rotate-environment';
 import { checkEnvironmentInput } from './saga/environment-input';
 import { causeOf, environmentFailed, refuse } from './saga/failures';
@@ -14,20 +15,22 @@ import { tellPeople } from './saga/telling';
 
 /**
  * Looks how old the secrets below an environment's name are, those too that the catalog does not declare. People are told once of all
- * that are overdue.
+ * that are overdue; when none is by the catalog's own limits, those who have an incident open because of it.
  */
 export async function checkSecretAges(input: CheckAgesInput): Promise<AgesReport> {
+  noteChanges();
   try {
     const limitMs = admit(input);
     const { environment, requestedBy, reason, start, tell = true } = input;
     const secrets = await lookAtAll(input, { limitMs });
     const overdue = secrets.filter((secret) => secret.overdue);
-    if (tell && overdue.length > 0) {
+    const isOver = overdue.length === 0 && limitMs === undefined;
+    if (tell && (overdue.length > 0 || (isOver && isInForce('that-nothing-is-overdue-is-told')))) {
       await tellPeople({
         environment,
         event: 'overdue',
-        severity: EVENT_SEVERITY.overdue,
-        message: overdueText(environment, overdue),
+        severity: isOver ? 'info' : EVENT_SEVERITY.overdue,
+        message: isOver ? `Nothing is overdue in ${environment}.` : overdueText(environment, overdue),
         next: `keyturn ages ${environment}`,
         requestedBy,
         reason,

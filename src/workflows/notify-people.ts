@@ -51,7 +51,7 @@ export async function notifyPeople(input: NotifyPeopleInput): Promise<NotifyPeop
     });
   };
 
-  const { channels: chosen, message, next } = input;
+  const { channels: chosen, message, next, emergency } = input;
   const channels =
     chosen ??
     (await activitiesTo('find the channels')
@@ -72,6 +72,7 @@ export async function notifyPeople(input: NotifyPeopleInput): Promise<NotifyPeop
           secret,
           message,
           next,
+          emergency,
           workflow: { workflowId: parent?.workflowId ?? workflowId, runId: parent?.runId ?? runId },
           at: startTime.toISOString(),
         });

@@ -315,6 +315,10 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       await toldOf('rotated', 'told');
       return run('told');
     },
+    'ages-checked-and-nothing-overdue': async () => {
+      await toldOf('rotated', 'young');
+      return checked({});
+    },
     'ages-checked': async () => {
       await toldOf('rotated', 'aged');
       await bed.declare({ aged: { type: 'app-secret', maxAge: '1 second' } });

@@ -56,7 +56,7 @@ export async function readTemplate(path: string, parameters: Record<string, unkn
     tag: '!Sub',
     resolve: (text) => text.replace(/\$\{(\w+)\}/g, (whole, name: string) => String(parameters[name] ?? whole)),
   };
-  return parse(await readFile(path, 'utf8'), { customTags: [ref, sub] }) as Template;
+  return parse(await readFile(path, 'utf8'), { customTags: [ref, sub], logLevel: 'error' }) as Template;
 }
 
 /** The rules for Prometheus. */
@@ -78,6 +78,7 @@ export interface Dashboard {
     title: string;
     gridPos: { x: number; y: number; w: number; h: number };
     targets: { refId: string; expr: string }[];
+    fieldConfig?: { defaults: { unit?: string } };
   }[];
 }
 

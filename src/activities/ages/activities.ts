@@ -2,7 +2,7 @@ import { DEFAULT_MAX_AGE_MS } from '../../rotation/ages';
 import type { AgesPage, SecretAgeEntry } from '../../rotation/ages';
 import { secondarySecretIdOf, secretIdOf } from '../../rotation/names';
 import type { ReviewCoverage } from '../../rotation/review';
-import { measureAge } from '../metrics';
+import { measureAge, measureAgeCheck } from '../metrics';
 import type { MetricSink } from '../metrics';
 import { reviewedSecrets } from '../review/catalog';
 import type { ReviewCatalog } from '../review/catalog';
@@ -74,6 +74,7 @@ export function createAgesActivities({ catalog, ages, metrics }: AgesDependencie
       for (let n = 0; n < listed.length; n += LANES) {
         secrets.push(...(await Promise.all(listed.slice(n, n + LANES).map(entryOf))));
       }
+      if (page.next === undefined && covers === 'all') measureAgeCheck(environment);
       return { secrets, ...(page.next !== undefined && { next: page.next }) };
     },
 

@@ -20,6 +20,8 @@ export interface NotifyInput extends StepInput {
   secret?: string;
   message: string;
   next?: string;
+  /** See {@link Notification}. */
+  emergency?: true;
   /** The workflow that it is about; the one that asks when absent. */
   workflow?: { workflowId: string; runId: string };
   /** ISO 8601; now when absent. */
@@ -56,7 +58,7 @@ export function createNotifyActivities(catalog: CatalogSource, parts: NotifierPa
 }
 
 function notificationOf(input: NotifyInput, runbooks?: string): Notification {
-  const { event, severity, environment, secret, message } = input;
+  const { event, severity, environment, secret, message, emergency } = input;
   const { workflowId = '', runId = '' } = input.workflow ?? activityInfo().workflowExecution ?? {};
   return {
     id: input.id ?? `${runId}-${activityInfo().activityId}`,
@@ -64,6 +66,7 @@ function notificationOf(input: NotifyInput, runbooks?: string): Notification {
     severity,
     environment,
     ...(secret !== undefined && { secret }),
+    ...(emergency && { emergency }),
     message,
     next: input.next ?? nextCommand(event, environment, secret),
     runbook: runbookOf(event, runbooks),

@@ -9,6 +9,8 @@ export interface Notification {
   environment: string;
   /** Absent when a whole environment is meant. */
   secret?: string;
+  /** It comes from an emergency rotation: what is `rotated` has replaced whatever leaked before. */
+  emergency?: true;
   /** One or two sentences: what is, since when or until when, and what can be done. */
   message: string;
   /** What to type next. */

@@ -1,4 +1,4 @@
-import { log } from '@temporalio/workflow';
+import { log, workflowInfo } from '@temporalio/workflow';
 import { channelsFor, EVENT_SEVERITY } from '../../rotation/notifications';
 import type { NotificationEvent, NotificationRoute } from '../../rotation/notifications';
 import type { RotationPlan } from '../../rotation/plan';
@@ -53,6 +53,11 @@ export class RotationNews {
     if (isTold(outcome)) await this.tell(outcome, message);
   }
 
+  /** Going back takes up an old value again, also in an emergency. */
+  private replacesWhatLeaked(): boolean {
+    return this.input.emergency === true && workflowInfo().workflowType !== 'rollbackSecret';
+  }
+
   /** Tells whom the plan names; without a plan, whom the catalog names by then. */
   private async tell(event: NotificationEvent, message: string, which?: string): Promise<void> {
     const { environment, secret, requestedBy, reason, dryRun } = this.input;
@@ -61,7 +66,17 @@ export class RotationNews {
     if (dryRun || channels?.length === 0) return;
     if (!channels && !isInForce('a-refusal-without-a-plan-is-told')) return;
     const problem = await tellPeople(
-      { environment, secret, event, severity, message, requestedBy, reason, ...(channels && { channels }) },
+      {
+        environment,
+        secret,
+        event,
+        severity,
+        message,
+        requestedBy,
+        reason,
+        ...(channels && { channels }),
+        ...(this.replacesWhatLeaked() && { emergency: true }),
+      },
       which,
     );
     if (problem !== undefined) log.error(`People could not be told of ${event}: ${problem}`);
