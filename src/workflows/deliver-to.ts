@@ -13,6 +13,8 @@ export interface Delivery {
   versionId: string;
   /** For its restarts. */
   slots: Slots;
+  /** For how long an activity is begun again, in milliseconds; as long as the step is tried when absent. */
+  patienceMs?: number;
 }
 
 /** Brings a version to a dependent, and sees its workloads available with it. */
@@ -23,24 +25,21 @@ export async function deliverTo(dependent: Dependent, delivery: Delivery): Promi
     case 'kubernetes':
       return deliverToKubernetes(dependent, delivery);
     case 'ecs':
-      return all(dependent.services.map((service) => deployToEcs(dependent, service, delivery)));
+      return all(dependent.services.map((service) => deliverToEcs(dependent, service, delivery)));
   }
 }
 
-async function deployToEcs(dependent: EcsDependent, service: string, delivery: Delivery): Promise<void> {
-  const { activities, versionId, slots } = delivery;
-  const { timeoutMs } = dependent;
-  await slots.run(() =>
-    activities.waitLong(timeoutMs).deployToEcs({ versionId, dependent, service, since: Date.now() }),
-  );
+async function deliverToEcs(dependent: EcsDependent, service: string, delivery: Delivery): Promise<void> {
+  const { activities, versionId, slots, patienceMs } = delivery;
+  const { deployToEcs } = activities.waitLong(dependent.timeoutMs, patienceMs);
+  await slots.run(() => deployToEcs({ versionId, dependent, service, since: Date.now() }));
 }
 
 async function deliverToKubernetes(dependent: KubernetesDependent, delivery: Delivery): Promise<void> {
-  const { context, versionId, slots } = delivery;
-  const { waitLong } = delivery.activities;
+  const { context, activities, versionId, slots, patienceMs } = delivery;
   const { workloads, restart, syncTimeoutMs, timeoutMs } = dependent;
   const back = broughtBack(dependent, versionId, context);
-  const sync = await waitLong(syncTimeoutMs).syncToKubernetes({ versionId, dependent, back });
+  const sync = await activities.waitLong(syncTimeoutMs, patienceMs).syncToKubernetes({ versionId, dependent, back });
   // No pod can have started with anything else.
   if (restart === 'none' || (back?.undoes !== undefined && sync?.untouched)) return;
   const { changedAt: known } = context.kubernetes;
@@ -48,8 +47,9 @@ async function deliverToKubernetes(dependent: KubernetesDependent, delivery: Del
   // Where it came earlier, what the Secret says now may be the time of something else that was written.
   const changedAt = sync?.came ? sync.changedAt : (known[arrival] ?? sync?.changedAt);
   if (changedAt !== undefined) known[arrival] = changedAt;
+  const { restartWorkload } = activities.waitLong(timeoutMs, patienceMs);
   const restartOne = async (workload: Workload) => {
-    const restarted = await waitLong(timeoutMs).restartWorkload({ versionId, dependent, workload, back, changedAt });
+    const restarted = await restartWorkload({ versionId, dependent, workload, back, changedAt });
     if (restarted?.gone) warnOnce(context, goneInWords(dependent, workload));
   };
   await all(workloads.map((workload) => slots.run(() => restartOne(workload))));

@@ -59,22 +59,49 @@ export const deliver: Step<RotationPlan> = {
 };
 
 const MOST_RESTARTS = 10;
+/**
+ * For how long an activity of a delivery that goes back is begun again. When all have ended, all that failed are tried again: one that
+ * was out of reach for a day must not keep another waiting that somebody has mended meanwhile.
+ */
+const PATIENCE_GOING_BACK_MS = 5 * 60_000;
 
 /** First to those that are given the version, then a look at the health of those that are only asked. */
 async function deliverVersion(context: RotationContext, activities: StepActivities, versionId: string): Promise<void> {
   const { dependents, delivery } = context.plan;
   const given = dependents.filter(isGiven);
   const isForward = versionId === context.candidate;
+  const isApart = !isForward && isInForce('undoing-waits-for-no-other-dependent');
   // What is undone is undone wherever it can be; going forward, one failure is enough to stop for.
-  const slots = new Slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, isForward);
-  const give = (dependent: Dependent) => deliverTo(dependent, { context, activities, versionId, slots });
-  if (!delivery?.inOrder) await all(given.map(give));
+  const newSlots = () => new Slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, isForward);
+  const slotsOf = isApart ? onePerCluster(newSlots) : onlyOne(newSlots());
+  const give = (dependent: Dependent) =>
+    deliverTo(dependent, {
+      context,
+      activities,
+      versionId,
+      slots: slotsOf(dependent),
+      ...(isApart && { patienceMs: PATIENCE_GOING_BACK_MS }),
+    });
+  if (isApart || !delivery?.inOrder) await all(given.map(give));
   else if (isForward) for (const dependent of given) await give(dependent);
   else await eachInOrder(given, give);
   await askHealth(context, activities, versionId);
 }
 
-/** One after another, and on after a failure: what is undone is undone wherever it can be. */
+const onlyOne = (slots: Slots) => () => slots;
+
+/** A cluster out of reach takes no turn from the workloads of the others. */
+function onePerCluster(newSlots: () => Slots): (dependent: Dependent) => Slots {
+  const slots: Record<string, Slots> = {};
+  return (dependent) => (slots[clusterOf(dependent)] ??= newSlots());
+}
+
+function clusterOf(dependent: Dependent): string {
+  if (dependent.kind === 'http') return dependent.kind;
+  return `${dependent.kind} ${dependent.kind === 'ecs' ? dependent.cluster : (dependent.context ?? '')}`;
+}
+
+/** What runs of before do: one after another, and on after a failure. */
 async function eachInOrder<T>(each: T[], work: (one: T) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
   for (const one of each) {
