@@ -1,6 +1,7 @@
 import { failure } from '../src/activities/failures';
 import type { KubernetesDependent } from '../src/rotation/dependents';
 import { Cause } from '../src/rotation/errors';
+import type { RollbackIncompleteDetails } from '../src/rotation/errors';
 import { openFakeDeliveries, OLD } from './testbed/fake-deliveries';
 import type { FakeDeliveries } from './testbed/fake-deliveries';
 import { DEPENDENT } from './testbed/kubernetes';
@@ -70,5 +71,56 @@ describe('while one cluster is out of reach', () => {
       type: 'RotationRolledBack',
       details: { cause: { message: 'The Deployment us never gets ready.' } },
     });
+  });
+});
+
+test('what is left to do is said of each dependent that is not back, and why', async () => {
+  const failures: Record<string, ReturnType<typeof failure>> = {
+    paused: failure(Cause.RolloutFailed, 'The Deployment paused: it is paused.'),
+    denied: failure(Cause.PermissionDenied, 'The worker may not patch deployments shop/denied'),
+  };
+  const handle = await fakes.start({
+    dependents: ['done', 'paused', 'denied'].map((context) => inCluster(context)),
+    rollbackMs: 3_000,
+    outside: {
+      async restartWorkload({ dependent: { name }, versionId }) {
+        if (versionId !== OLD) throw failure(Cause.RolloutFailed, 'No Deployment gets ready.');
+        if (failures[name]) throw failures[name];
+      },
+    },
+  });
+  const { type, message, details } = await failureOf(handle.result());
+  expect(type).toBe('RollbackIncomplete');
+  const leftToDo = Object.entries(failures).map(([name, cause]) => ({
+    step: 'deliver',
+    todo: `deliver the old version to ${name} again`,
+    cause: { type: cause.type, message: cause.message },
+  }));
+  expect(details).toMatchObject({ cause: { message: 'No Deployment gets ready.' }, leftToDo });
+  expect((details as RollbackIncompleteDetails).undone.join()).not.toContain('deliver');
+  for (const { todo, cause } of leftToDo) expect(message).toContain(`${todo} (${cause.message})`);
+});
+
+test('a delivery that fails in several places says all of them, each once', async () => {
+  const underWay = new Set<string>();
+  const allBegun = open();
+  const handle = await fakes.start({
+    dependents: ['one', 'two', 'three'].map((context) => inCluster(context)),
+    outside: {
+      async restartWorkload({ dependent: { name }, versionId }) {
+        if (versionId === OLD) return;
+        // None begins any more once one has failed.
+        if (underWay.add(name).size === 3) allBegun.let();
+        await allBegun.come;
+        const why = name === 'three' ? 'The worker may not patch deployments' : 'No Deployment gets ready';
+        throw failure(Cause.RolloutFailed, why);
+      },
+    },
+  });
+  expect(await failureOf(handle.result())).toMatchObject({
+    type: 'RotationRolledBack',
+    message: expect.stringContaining(
+      'deliver failed: No Deployment gets ready. The worker may not patch deployments.',
+    ) as string,
   });
 });

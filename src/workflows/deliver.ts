@@ -3,11 +3,14 @@ import type { RotationPlan } from '../rotation/plan';
 import { isInForce } from './changes';
 import { deliverTo } from './deliver-to';
 import type { StepActivities } from './saga/activities';
-import { all, throwWorst } from './saga/parts';
+import { causeOf } from './saga/failures';
+import { all, throwTogether } from './saga/parts';
+import { PartsFailed } from './saga/parts-failed';
 import type { RotationContext, Step } from './saga/step';
 import { Slots } from './slots';
 
-const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
+const nameOf = ({ name }: Dependent) => name;
+const namesOf = ({ plan }: RotationContext) => plan.dependents.map(nameOf).join(', ') || 'no dependents';
 
 /** Those that read the secret themselves, and are only asked how they are. */
 export const isAsked = (dependent: Dependent): dependent is HttpDependent => dependent.kind === 'http';
@@ -19,7 +22,7 @@ export const isGiven = (dependent: Dependent) => !isAsked(dependent);
 export const lookAtDependents: Step<RotationPlan> = {
   name: 'lookAtDependents',
   summary: ({ plan }) => {
-    const names = plan.dependents.filter(isGiven).map(({ name }) => name);
+    const names = plan.dependents.filter(isGiven).map(nameOf);
     return `look whether ${names.join(', ') || 'the dependents'} can be given a new version`;
   },
   when: ({ plan }) => plan.dependents.some(isGiven),
@@ -49,7 +52,7 @@ export const deliver: Step<RotationPlan> = {
   when: ({ plan }) => plan.dependents.length > 0,
   run: (context, activities) => deliverVersion(context, activities, context.candidate),
   undo: {
-    summary: (context) => `deliver the old version to ${namesOf(context)} again`,
+    summary: (context) => deliverAgain(namesOf(context)),
     afterTheOthers: true,
     run: async (context, activities) => {
       const { current } = context.found.labels;
@@ -57,6 +60,8 @@ export const deliver: Step<RotationPlan> = {
     },
   },
 };
+
+const deliverAgain = (names: string) => `deliver the old version to ${names} again`;
 
 const MOST_RESTARTS = 10;
 /**
@@ -82,10 +87,22 @@ async function deliverVersion(context: RotationContext, activities: StepActiviti
       slots: slotsOf(dependent),
       ...(isApart && { patienceMs: PATIENCE_GOING_BACK_MS }),
     });
-  if (isApart || !delivery?.inOrder) await all(given.map(give));
-  else if (isForward) for (const dependent of given) await give(dependent);
-  else await eachInOrder(given, give);
-  await askHealth(context, activities, versionId);
+  const giveBack = (dependent: Dependent) => orLeave(dependent.name, give(dependent));
+  const giveOne = isForward ? give : giveBack;
+  if (isApart || !delivery?.inOrder) await all(given.map(giveOne));
+  else if (isForward) for (const dependent of given) await giveOne(dependent);
+  else await eachInOrder(given, giveOne);
+  const asking = askHealth(context, activities, versionId);
+  await (isForward ? asking : orLeave(dependents.filter(isAsked).map(nameOf).join(', '), asking));
+}
+
+/** Says, of what could not be undone, to whom the old version has still to be delivered. */
+async function orLeave(names: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    throw new PartsFailed([{ todo: deliverAgain(names), cause: causeOf(error) }]);
+  }
 }
 
 const onlyOne = (slots: Slots) => () => slots;
@@ -112,7 +129,7 @@ async function eachInOrder<T>(each: T[], work: (one: T) => Promise<void>): Promi
       failures.push(error);
     }
   }
-  throwWorst(failures);
+  throwTogether(failures);
 }
 
 /** Looks at the health of the dependents that read the secret themselves. */
