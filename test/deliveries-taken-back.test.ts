@@ -6,6 +6,7 @@ import { openFakeDeliveries, OLD } from './testbed/fake-deliveries';
 import type { FakeDeliveries } from './testbed/fake-deliveries';
 import { DEPENDENT } from './testbed/kubernetes';
 import { failureOf } from './testbed/testbed';
+import { until } from './testbed/until';
 
 let fakes: FakeDeliveries;
 beforeAll(async () => {
@@ -123,4 +124,40 @@ test('a delivery that fails in several places says all of them, each once', asyn
       'deliver failed: No Deployment gets ready. The worker may not patch deployments.',
     ) as string,
   });
+});
+
+test('once a sync has failed, no other workload is restarted with the new version', async () => {
+  const [isBegun, isNoted] = [open(), open()];
+  const restarted: string[] = [];
+  const handle = await fakes.start({
+    dependents: [
+      inCluster('first', { workloads: ['one', 'two'].map((name) => ({ kind: 'Deployment', name })) }),
+      inCluster('second'),
+    ],
+    delivery: { maxRestartsAtOnce: 1 },
+    outside: {
+      async syncToKubernetes({ dependent: { name }, versionId }) {
+        if (versionId === OLD || name === 'first') return;
+        await isBegun.come;
+        throw failure(Cause.NotSynced, 'The Secret second did not get the version.');
+      },
+      async restartWorkload({ workload: { name }, versionId }) {
+        if (versionId === OLD) return;
+        restarted.push(name);
+        isBegun.let();
+        await isNoted.come;
+      },
+    },
+  });
+  await until('the rotation has heard of the failure', async () => {
+    const events = (await handle.fetchHistory()).events ?? [];
+    const failed = events.findIndex((event) => event.activityTaskFailedEventAttributes);
+    return failed >= 0 && events.slice(failed).some((event) => event.workflowTaskCompletedEventAttributes);
+  });
+  isNoted.let();
+  expect(await failureOf(handle.result())).toMatchObject({
+    type: 'RotationRolledBack',
+    details: { cause: { type: 'NotSynced', message: 'The Secret second did not get the version.' } },
+  });
+  expect(restarted).toEqual(['one']);
 });

@@ -87,13 +87,24 @@ async function deliverVersion(context: RotationContext, activities: StepActiviti
       slots: slotsOf(dependent),
       ...(isApart && { patienceMs: PATIENCE_GOING_BACK_MS }),
     });
+  const bring = (dependent: Dependent) => orStop(slotsOf(dependent), give(dependent));
   const giveBack = (dependent: Dependent) => orLeave(dependent.name, give(dependent));
-  const giveOne = isForward ? give : giveBack;
+  const giveOne = isForward ? bring : giveBack;
   if (isApart || !delivery?.inOrder) await all(given.map(giveOne));
   else if (isForward) for (const dependent of given) await giveOne(dependent);
   else await eachInOrder(given, giveOne);
   const asking = askHealth(context, activities, versionId);
   await (isForward ? asking : orLeave(dependents.filter(isAsked).map(nameOf).join(', '), asking));
+}
+
+/** Lets no restart begin any more after a failure: after that of a sync, too. */
+async function orStop(slots: Slots, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (isInForce('a-failed-sync-stops-restarts')) slots.stop(error);
+    throw error;
+  }
 }
 
 /** Says, of what could not be undone, to whom the old version has still to be delivered. */

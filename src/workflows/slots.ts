@@ -10,7 +10,7 @@ export class Slots {
   ) {}
 
   /** Those that have not begun fail with this reason instead. */
-  private stop(reason: unknown): void {
+  stop(reason: unknown): void {
     this.stopped ??= { reason };
   }
 
