@@ -77,9 +77,9 @@ export interface EcsDependent {
 
 /** How a version is brought to several dependents. */
 export interface DeliveryPlan {
-  /** One dependent after another, in the catalog's order; all at once otherwise. */
+  /** One dependent after another, in the catalog's order; all at once otherwise, and when they are taken back. */
   inOrder: boolean;
-  /** How many workloads are restarted at once. */
+  /** How many workloads are restarted at once; in each cluster, when they are taken back. */
   maxRestartsAtOnce: number;
 }
 

@@ -1,0 +1,82 @@
+import { workflowInfo } from '@temporalio/workflow';
+import type { BroughtBack, Dependent, EcsDependent, KubernetesDependent, Workload } from '../rotation/dependents';
+import { secretPlace } from '../rotation/dependents';
+import type { StepActivities } from './saga/activities';
+import { all } from './saga/parts';
+import type { RotationContext } from './saga/step';
+import type { Slots } from './slots';
+
+/** How a version is brought to a dependent. */
+export interface Delivery {
+  context: RotationContext;
+  activities: StepActivities;
+  versionId: string;
+  /** For its restarts. */
+  slots: Slots;
+  /** For how long an activity is begun again, in milliseconds; as long as the step is tried when absent. */
+  patienceMs?: number;
+}
+
+/** Brings a version to a dependent, and sees its workloads available with it. */
+export async function deliverTo(dependent: Dependent, delivery: Delivery): Promise<void> {
+  switch (dependent.kind) {
+    case 'http':
+      return;
+    case 'kubernetes':
+      return deliverToKubernetes(dependent, delivery);
+    case 'ecs':
+      return all(dependent.services.map((service) => deliverToEcs(dependent, service, delivery)));
+  }
+}
+
+async function deliverToEcs(dependent: EcsDependent, service: string, delivery: Delivery): Promise<void> {
+  const { activities, versionId, slots, patienceMs } = delivery;
+  const { deployToEcs } = activities.waitLong(dependent.timeoutMs, patienceMs);
+  await slots.run(() => deployToEcs({ versionId, dependent, service, since: Date.now() }));
+}
+
+async function deliverToKubernetes(dependent: KubernetesDependent, delivery: Delivery): Promise<void> {
+  const { context, activities, versionId, slots, patienceMs } = delivery;
+  const { workloads, restart, syncTimeoutMs, timeoutMs } = dependent;
+  const back = broughtBack(dependent, versionId, context);
+  const sync = await activities.waitLong(syncTimeoutMs, patienceMs).syncToKubernetes({ versionId, dependent, back });
+  // No pod can have started with anything else.
+  if (restart === 'none' || (back?.undoes !== undefined && sync?.untouched)) return;
+  const { changedAt: known } = context.kubernetes;
+  const arrival = `${secretPlace(dependent)} ${versionId}`;
+  // Where it came earlier, what the Secret says now may be the time of something else that was written.
+  const changedAt = sync?.came ? sync.changedAt : (known[arrival] ?? sync?.changedAt);
+  if (changedAt !== undefined) known[arrival] = changedAt;
+  const { restartWorkload } = activities.waitLong(timeoutMs, patienceMs);
+  const restartOne = async (workload: Workload) => {
+    const restarted = await restartWorkload({ versionId, dependent, workload, back, changedAt });
+    if (restarted?.gone) warnOnce(context, goneInWords(dependent, workload));
+  };
+  await all(workloads.map((workload) => slots.run(() => restartOne(workload))));
+}
+
+/** What has to be said with a version that was AWSCURRENT when the rotation began. */
+function broughtBack(
+  dependent: KubernetesDependent,
+  versionId: string,
+  { candidate, found, kubernetes }: RotationContext,
+): BroughtBack | undefined {
+  if (versionId !== found.labels.current) return undefined;
+  if (versionId === candidate) return {};
+  const { firstExecutionRunId } = workflowInfo();
+  return {
+    undoes: candidate,
+    // AWSPREVIOUS, or a version that AWS named, is the same when it is tried again.
+    ...(candidate !== firstExecutionRunId && { undoneBy: firstExecutionRunId }),
+    resourceVersion: kubernetes.resourceVersions[secretPlace(dependent)],
+  };
+}
+
+function goneInWords({ namespace }: KubernetesDependent, { kind, name }: Workload): string {
+  return `There is no ${kind} ${namespace}/${name} any more, so that it was not given the old version again.`;
+}
+
+/** A compensation may be tried many times. */
+function warnOnce({ warnings }: RotationContext, warning: string): void {
+  if (!warnings.includes(warning)) warnings.push(warning);
+}
