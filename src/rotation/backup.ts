@@ -35,7 +35,7 @@ export interface BackupInput {
 export interface LeftOut {
   secret: string;
   why: string;
-  /** It exists, so that a backup is expected to hold it; absent for one that does not, which may never have been made. */
+  /** It exists, or may, so that a backup is expected to hold it; absent for one that does not, which may never have been made. */
   expected?: boolean;
 }
 

@@ -124,7 +124,7 @@ export function databaseFromBackup(backup: BackupReference): Recipe<DatabasePlan
           ? `set the login's password back to the one that ${context.plan.secretId} had`
           : isOtherLogin(context)
             ? 'give the login that is not in use its earlier password again, or lock it'
-            : `leave the login with the backed-up password, which is also that of version ${context.candidate}: ${earlierPassword()}`,
+            : `leave the login with the backed-up password: ${earlierPassword()}`,
       run: async (context, { write }) => {
         const { plan, candidate, found } = context;
         const target = targetOf(context);

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import {
   CreateClusterCommand,
   CreateServiceCommand,
@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import { DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, escapeIdentifier } from 'pg';
+import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import type { CheckAgesInput } from '../../src/rotation/ages';
 import { rotationWorkflowId } from '../../src/rotation/names';
 import type { NotificationEvent } from '../../src/rotation/notifications';
@@ -278,14 +278,20 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     },
     'app-secret-restore-aborted': async () => {
       const secret = await subject('app-secret', 'restored/aborted');
-      const point = { secretId: bed.secrets.idOf(secret), step: 'promote', when: 'before' } as const;
-      const abort = async () => {
-        await bed.pauses.reached(point);
-        await rotationOf(secret).signal('abort', { reason: 'wrong backup', requestedBy: 'night shift' });
-        await bed.pauses.goOn(point);
+      return restoreAborted(secret, () => scheduleDeletion(secret));
+    },
+    'single-user-restore-aborted': async () => {
+      const secret = await subject('single-user', 'restored/aborted-login');
+      const byPending = async () => {
+        await bed.rotate(secret);
+        const login = JSON.parse(await bed.secrets.value(secret)) as { username: string };
+        const password = randomBytes(18).toString('base64url');
+        await bed.secrets.putPending(secret, JSON.stringify({ ...login, password }));
+        await bed.databases.asSuperuser(
+          `ALTER ROLE ${escapeIdentifier(login.username)} PASSWORD ${escapeLiteral(password)}`,
+        );
       };
-      await bed.pauses.stopAt(point);
-      return (await restored(secret, () => scheduleDeletion(secret), abort)).child;
+      return restoreAborted(secret, byPending);
     },
     'single-user-restored': async () => {
       const secret = await subject('single-user', 'restored/single-user');
@@ -479,6 +485,20 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
     const parent = await ended(handle);
     const { workflowId, runId } = await rotationOf(secret).describe();
     return { parent, child: { workflowId, runId } };
+  }
+
+  async function restoreAborted(secret: string, change: () => Promise<unknown>): Promise<Run> {
+    const point = { secretId: bed.secrets.idOf(secret), step: 'promote', when: 'before' } as const;
+    const abort = async () => {
+      await bed.pauses.reached(point);
+      await rotationOf(secret).signal('abort', { reason: 'wrong backup', requestedBy: 'night shift' });
+      await bed.pauses.goOn(point);
+    };
+    const changeAndStop = async () => {
+      await change();
+      await bed.pauses.stopAt(point);
+    };
+    return (await restored(secret, changeAndStop, abort)).child;
   }
 
   async function throughTheFrontDoor(secret: string): Promise<Run> {
