@@ -35,11 +35,11 @@ afterEach(async () => {
 });
 afterAll(() => client.destroy());
 
-const point = (secret: string, ageMs = 0): MetricPoint => ({
+const point = (secret: string, ageMs = 0, value = 1): MetricPoint => ({
   name: 'RotationSuccess',
   environment,
   secret,
-  value: 1,
+  value,
   at: new Date(Date.now() - ageMs),
 });
 async function isSent(secret: string): Promise<boolean> {
@@ -94,4 +94,13 @@ test('data wait while the worker has no right to send them, because people mend 
   await until('it is sent', () => isSent('waiting'));
   expect(log).toContain('"metrics-not-sent"');
   expect(dropped()).toEqual([]);
+});
+
+test('a failure is sent at once, with what waits, and not only after ten seconds in which the worker may be killed', async () => {
+  const patient = startCloudWatchMetrics(createLogger('info', new PassThrough()), DAY_MS);
+  patient.add(point('before'));
+  patient.add(point('failed', 0, 0));
+  await until('it is sent', () => isSent('failed'));
+  expect(await isSent('before')).toBe(true);
+  await patient.close();
 });

@@ -11,6 +11,7 @@ import { describeWherePossible } from './testbed/where-possible';
 const BUILT_MS = 30 * 60_000;
 const FILE = monitoringFile('terraform', 'alarms.tf');
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
+const RUNBOOKS = 'https://wiki.example.com/keyturn';
 
 const names = z.array(z.string());
 /**
@@ -74,11 +75,13 @@ describeWherePossible('Terraform', monitoringToolsUnavailable(), () => {
       environment: 'production',
       topic_arn: TOPIC,
       max_age_days: 97,
+      runbooks: RUNBOOKS,
     }));
     sibling = await readTemplate(monitoringFile('cloudformation', 'alarms.yaml'), {
       Environment: 'production',
       TopicArn: TOPIC,
       MaxAgeDays: 97,
+      Runbooks: RUNBOOKS,
     });
   }, BUILT_MS);
 

@@ -34,9 +34,10 @@ export interface CloudWatchMetrics extends MetricSink {
 export const NO_SINK: MetricSink = { add: () => undefined };
 
 /**
- * Sends data points to CloudWatch every ten seconds, many in one request: each for its secret, and again for its whole environment, so
- * that one alarm can watch all of it. While CloudWatch does not take them they wait, as far as 20,000 and for two weeks; then the oldest
- * are dropped. What CloudWatch refuses for good is dropped at once. Both are logged, except that the oldest of too many are not.
+ * Sends data points to CloudWatch every ten seconds, and a failure at once, many in one request: each for its secret, and again for its
+ * whole environment, so that one alarm can watch all of it. While CloudWatch does not take them they wait, as far as 20,000 and for two
+ * weeks; then the oldest are dropped. What CloudWatch refuses for good is dropped at once. Both are logged, except that the oldest of too
+ * many are not.
  */
 export function startCloudWatchMetrics(logger: Logger, everyMs = EVERY_MS): CloudWatchMetrics {
   const client = new CloudWatchClient(AWS_CLIENT_OPTIONS);
@@ -85,7 +86,16 @@ export function startCloudWatchMetrics(logger: Logger, everyMs = EVERY_MS): Clou
     remove(old);
   }
 
-  const flush = () => (sending = sending.then(send));
+  let isSoon = false;
+  const flush = () => {
+    if (isSoon) return sending;
+    isSoon = true;
+    sending = sending.then(() => {
+      isSoon = false;
+      return send();
+    });
+    return sending;
+  };
   const timer = setInterval(() => void flush(), everyMs);
   timer.unref();
 
@@ -93,6 +103,8 @@ export function startCloudWatchMetrics(logger: Logger, everyMs = EVERY_MS): Clou
     add(point) {
       waiting.push(...dataOf(point));
       if (waiting.length > MOST_WAITING) waiting = waiting.slice(-MOST_WAITING);
+      // The worker may be killed within seconds, and nobody would hear of it.
+      if (point.name === 'RotationSuccess' && point.value === 0) void flush();
     },
     async close() {
       clearInterval(timer);

@@ -61,7 +61,10 @@ export async function readTemplate(path: string, parameters: Record<string, unkn
 
 /** The rules for Prometheus. */
 export interface RuleFile {
-  groups: { name: string; rules: ({ expr: string } & ({ alert: string } | { record: string }))[] }[];
+  groups: {
+    name: string;
+    rules: ({ expr: string } & ({ alert: string; annotations: Record<string, string> } | { record: string }))[];
+  }[];
 }
 
 export async function readRules(): Promise<RuleFile> {

@@ -25,9 +25,15 @@ variable "max_age_days" {
   description = "How old the oldest secret may be; the longest maxAge of the catalog and a week"
 }
 
+variable "runbooks" {
+  type        = string
+  default     = "docs/runbooks"
+  description = "Where your copy of docs/runbooks is, without a slash at the end; each alarm names its runbook by it"
+}
+
 resource "aws_cloudwatch_metric_alarm" "rotation_failed" {
   alarm_name        = "keyturn-${var.environment}-rotation-failed"
-  alarm_description = "A rotation failed (Keyturn's runbooks rolled-back, rollback-incomplete, retirement-incomplete, refused)"
+  alarm_description = "A rotation failed. ${var.runbooks}/rotation-failed.md"
   namespace         = "SecretRotation"
   metric_name       = "RotationSuccess"
   dimensions        = { Environment = var.environment }
@@ -44,7 +50,7 @@ resource "aws_cloudwatch_metric_alarm" "rotation_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "secret_too_old" {
   alarm_name        = "keyturn-${var.environment}-secret-too-old"
-  alarm_description = "A secret is too old, or nobody has looked for two days (Keyturn's runbook overdue)"
+  alarm_description = "A secret is too old, or nobody has looked for two days. ${var.runbooks}/overdue.md"
   namespace         = "SecretRotation"
   metric_name       = "SecretAge"
   dimensions        = { Environment = var.environment }
