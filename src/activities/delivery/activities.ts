@@ -92,8 +92,8 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
 
     /** Has a workload started anew for a version, once, and waits until it is available. */
     async restartWorkload({ versionId, dependent, workload, ...about }: RestartInput): Promise<RestartResult> {
-      const { back, changedAt } = about;
-      return kubernetes.restart(dependent, workload, versionId, { ...back, changedAt });
+      const { secretId, back, changedAt } = about;
+      return kubernetes.restart(dependent, workload, versionId, { secretId, ...back, changedAt });
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */

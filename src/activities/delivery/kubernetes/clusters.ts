@@ -51,16 +51,17 @@ export interface KubernetesClusters {
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
    * not wait; with `restart: none` it does nothing.
    *
-   * @param about `undoes`: the version that is taken back. The restart is then one of its own, and of its own for each rotation that takes
-   * it back (`undoneBy`), because pods may have started with that one after the Secret had changed; a workload that is gone is no failure,
-   * and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret got the version, for `restart: reloader`.
+   * @param about `secretId`: whose version it is, in Secrets Manager. `undoes`: the version that is taken back. The restart is then one of
+   * its own, and of its own for each rotation that takes it back (`undoneBy`), because pods may have started with that one after the Secret
+   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret
+   * got the version, for `restart: reloader`.
    * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
   restart(
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about?: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { changedAt?: number },
+    about: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { secretId: string; changedAt?: number },
   ): Promise<RestartResult>;
 }
 
@@ -96,14 +97,15 @@ export function createKubernetesClusters(): KubernetesClusters {
       const expected = isSeenByChange ? new Map() : expectedKeys(dependent, versionId, text);
       return syncByOperator(cluster, dependent, versionId, expected, back);
     },
-    async restart(dependent, workload, versionId, { undoes, undoneBy, changedAt } = {}) {
+    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt }) {
       if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
       try {
         if (dependent.restart === 'reloader') {
           await waitForReloader(cluster, dependent, workload, { changedAt, isUndoing: undoes !== undefined });
         } else {
-          await restartByAnnotation(cluster, dependent, workload, restartMark(versionId, undoes, undoneBy));
+          const mark = restartMark(versionId, undoes, undoneBy);
+          await restartByAnnotation(cluster, dependent, workload, { secretId, mark });
         }
         return { gone: false };
       } catch (error) {
