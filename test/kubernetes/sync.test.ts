@@ -263,6 +263,26 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     expect(await askedFor(externalSecretPath('templated'))).toBe('v-11, after 1700000000');
   });
 
+  test('a version that lacks a mapped field cannot be compared: it is brought back where nothing has come, or by the word of the operator', async () => {
+    const mistyped = { ...DEPENDENT, keys: [{ key: 'password', field: 'passwort' }] };
+    const before = await promote('a-password-before-the-mistake');
+    expect((await deliverer.sync(DEPENDENT, 'v-40', before)).failure).toBeUndefined();
+    const back = { undoes: 'v-41', resourceVersion: await resourceVersionOf('orders-db') };
+    const text = await promote('a-password-that-is-taken-back');
+    expect((await deliverer.sync(mistyped, 'v-41', text)).failure?.type).toBe(Cause.SecretUnusable);
+
+    await promote('a-password-before-the-mistake');
+    const untouched = await deliverer.sync(mistyped, 'v-40', before, { back });
+    expect(untouched).toMatchObject({ failure: undefined, result: { untouched: true } });
+    // As the operator's own refresh would.
+    const data = { password: Buffer.from('a-password-that-is-taken-back').toString('base64') };
+    await cluster.request('PATCH', secretPath('orders-db'), { data });
+    const synced = await deliverer.sync(mistyped, 'v-40', before, { back });
+    expect(synced).toMatchObject({ failure: undefined, result: { untouched: false } });
+    const held = await cluster.request<{ data: object }>('GET', secretPath('orders-db'));
+    expect(held?.data).toMatchObject({ password: Buffer.from('a-password-before-the-mistake').toString('base64') });
+  });
+
   test('a ClusterExternalSecret has its ExternalSecret in the namespace synced', async () => {
     await cluster.apply(
       JSON.stringify({

@@ -12,6 +12,7 @@ import type { StepInput } from '../step-input';
 import type { EcsServices } from './ecs';
 import { seeHealthy } from './http';
 import type { KubernetesClusters, RestartResult } from './kubernetes/clusters';
+import { seeMappedFields } from './kubernetes/mapped-fields';
 import type { SyncResult } from './kubernetes/sync-result';
 
 export interface DeliverInput extends StepInput {
@@ -55,7 +56,7 @@ export interface DeployInput extends StepInput {
 }
 
 export interface DeliveryDependencies {
-  secrets: Pick<SecretStore, 'readVersion'>;
+  secrets: Pick<SecretStore, 'readVersion' | 'describe'>;
   kubernetes: KubernetesClusters;
   ecs: EcsServices;
 }
@@ -63,7 +64,11 @@ export interface DeliveryDependencies {
 export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryDependencies) {
   return {
     /** Sees that there is everything that a delivery will need, before anything is changed. */
-    async lookAtDependents({ dependents, mustBeAvailable = false }: LookAtDependentsInput): Promise<SeenDependents> {
+    async lookAtDependents({
+      secretId,
+      dependents,
+      mustBeAvailable = false,
+    }: LookAtDependentsInput): Promise<SeenDependents> {
       const resourceVersions: SeenDependents['resourceVersions'] = {};
       await Promise.all(
         dependents.map(async (dependent) => {
@@ -73,6 +78,7 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
           if (resourceVersion !== undefined) resourceVersions[secretPlace(dependent)] = resourceVersion;
         }),
       );
+      await seeMappedFields(secrets, secretId, dependents);
       return { resourceVersions };
     },
 

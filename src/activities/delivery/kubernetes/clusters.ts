@@ -14,6 +14,7 @@ import { waitForReloader } from './reloader';
 import { seePermitted } from './rights';
 import { restartByAnnotation, seeRestartable, workloadTarget } from './rollout';
 import { expectedKeys } from './secret-digest';
+import type { ExpectedKeys } from './secret-digest';
 import { syncByOperator } from './sync';
 import type { SyncResult } from './sync-result';
 
@@ -93,8 +94,7 @@ export function createKubernetesClusters(): KubernetesClusters {
         const keys = expectedKeys(dependent, versionId, text);
         return pushToSecret(cluster, dependent, keys, back);
       }
-      const isSeenByChange = dependent.expect === 'any-change';
-      const expected = isSeenByChange ? new Map() : expectedKeys(dependent, versionId, text);
+      const expected = comparableKeys(dependent, versionId, text, back);
       return syncByOperator(cluster, dependent, versionId, expected, back);
     },
     async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt }) {
@@ -115,6 +115,26 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
     },
   };
+}
+
+/**
+ * What the mapped keys must hold; `undefined` where that cannot be compared: what a template makes of a version, and a version that is
+ * brought back and lacks a mapped field. The one that is taken back will have lacked it too.
+ */
+function comparableKeys(
+  dependent: KubernetesDependent,
+  versionId: string,
+  text: string,
+  back: BroughtBack | undefined,
+): ExpectedKeys | undefined {
+  if (dependent.expect === 'any-change') return undefined;
+  try {
+    return expectedKeys(dependent, versionId, text);
+  } catch (error) {
+    const isUnusable = error instanceof ApplicationFailure && error.type === Cause.SecretUnusable;
+    if (isUnusable && back?.undoes !== undefined) return undefined;
+    throw error;
+  }
 }
 
 /** A mark that is there already restarts nothing: only what is called again for the same reason may find it. */
