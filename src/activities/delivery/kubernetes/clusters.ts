@@ -72,14 +72,10 @@ export function createKubernetesClusters(): KubernetesClusters {
   return {
     async look(dependent, mustBeAvailable) {
       const cluster = await clusterOf(dependent.context);
-      if (dependent.sync !== 'push') {
-        const { externalSecret } = await findSyncSource(cluster, dependent);
-        // The way back will read it, and whether that is allowed is known by its name only.
-        if (dependent.expect === 'any-change') await cluster.read(externalSecret, 'metadata');
-      }
+      const source = dependent.sync === 'push' ? undefined : await findSyncSource(cluster, dependent);
       const restarted = dependent.restart === 'none' ? [] : dependent.workloads;
       const states = await Promise.all(restarted.map((workload) => seeRestartable(cluster, dependent, workload)));
-      await seePermitted(cluster, dependent);
+      await seePermitted(cluster, dependent, source?.externalSecret);
       if (mustBeAvailable && dependent.waitFor === 'available') {
         restarted.forEach((workload, n) => seeAvailable(workloadTarget(cluster, dependent, workload), states[n]));
       }
