@@ -153,4 +153,42 @@ describe('an Argo Rollout', () => {
       why: 'the Rollout is Degraded (ProgressDeadlineExceeded)',
     });
   });
+
+  test('that is degraded is waited for while its controller has not seen the change', () => {
+    const degraded = { ...done, phase: 'Degraded', observedGeneration: '3' };
+    expect(rolloutState('Rollout', workload(degraded, { restartAt: at }))).toMatchObject({ is: 'waiting' });
+  });
+
+  const aborted = (lastUpdateTime: string): Status => ({
+    ...done,
+    phase: 'Degraded',
+    conditions: [
+      { type: 'Progressing', status: 'False', reason: 'RolloutAborted', message: 'aborted', lastUpdateTime },
+      { type: 'Available', status: 'True', reason: 'AvailableReason', lastUpdateTime: '2030-01-01T11:00:00Z' },
+    ],
+  });
+  const BEFORE = aborted('2030-01-01T09:30:00Z');
+
+  test.each<[string, Status, string]>([
+    ['before the restart, by an update that was given up: it is done', BEFORE, 'done'],
+    ['before it, and has old pods', { ...BEFORE, restartedAt: '2030-01-01T09:00:00Z' }, 'waiting'],
+    ['before it, and a pod is not available', { ...BEFORE, availableReplicas: 2 }, 'waiting'],
+    ['since the restart', aborted('2030-01-01T10:00:30Z'), 'stuck'],
+    [
+      'because its spec is invalid, so that nothing is restarted',
+      { ...BEFORE, conditions: [...(BEFORE?.conditions ?? []), { type: 'InvalidSpec', status: 'True' }] },
+      'stuck',
+    ],
+  ])('that is degraded %s', (_since, status, is) => {
+    expect(rolloutState('Rollout', workload(status, { restartAt: at }))).toMatchObject({ is });
+  });
+
+  test('goes by the time that the API server has noted of the restart', () => {
+    const restarted = workload(BEFORE, { restartAt: '2030-01-01T09:00:00Z' });
+    expect(rolloutState('Rollout', restarted)).toMatchObject({ is: 'stuck' });
+    restarted.metadata.managedFields = [
+      { manager: 'keyturn', time: at, fieldsV1: { 'f:spec': { 'f:restartAt': {} } } },
+    ];
+    expect(rolloutState('Rollout', restarted)).toMatchObject({ is: 'done' });
+  });
 });

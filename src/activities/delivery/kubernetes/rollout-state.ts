@@ -112,24 +112,38 @@ function daemonSetState(workload: WorkloadObject, status: WorkloadStatus): Rollo
   );
 }
 
+const AT_REST: ReadonlySet<string> = new Set(['Healthy', 'Paused', 'Degraded']);
+
 /**
  * A restart is done when the controller says that it has replaced every pod older than `restartAt` (Argo Rollouts, 'Restarting Rollout
- * Pods'). A canary on its way does not stand in its way, so that the phase may be Paused.
+ * Pods'). A canary on its way does not stand in its way, so that the phase may be Paused; nor does one that was given up before the restart,
+ * which leaves the phase Degraded for good.
  */
 function argoRolloutState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
   const { phase = 'of no known phase', message, restartedAt, availableReplicas = 0 } = status;
+  if (!isObserved(workload, status)) return waiting('Argo Rollouts has not seen the change yet');
   const told = `the Rollout is ${phase}${message ? ` (${message})` : ''}`;
   const { restartAt, replicas: wanted = 1 } = workload.spec;
+  if (phase === 'Degraded' && !wasDegradedBeforeRestart(workload, status)) return stuck(told);
   const isRestarted = restartAt === undefined || Date.parse(restartedAt ?? '') >= Date.parse(restartAt);
-  if (phase === 'Degraded') return stuck(told);
   if (!isRestarted) return waiting(`${told}, and not all of its pods are newer than restartAt ${restartAt}`);
-  const isObserved = Number(status.observedGeneration) >= (workload.metadata.generation ?? 0);
-  const isDone = isObserved && availableReplicas >= wanted && (phase === 'Healthy' || phase === 'Paused');
+  const isDone = availableReplicas >= wanted && AT_REST.has(phase);
   return isDone ? DONE : waiting(`${told}; of ${wanted} pods ${availableReplicas} are available`);
 }
 
 function isObserved({ metadata }: WorkloadObject, { observedGeneration }: WorkloadStatus): boolean {
   return Number(observedGeneration ?? 0) >= (metadata.generation ?? 0);
+}
+
+/** The reasons for which Argo Rollouts calls a Rollout Degraded, besides a spec that it does not act on (its CalculateRolloutPhase). */
+const DEGRADING: ReadonlySet<string | undefined> = new Set(['RolloutAborted', 'ProgressDeadlineExceeded']);
+
+/** False where that is not known. */
+function wasDegradedBeforeRestart(workload: WorkloadObject, { conditions = [] }: WorkloadStatus): boolean {
+  const restartedAt = writtenAt(workload, ['spec', 'restartAt']) ?? Date.parse(workload.spec.restartAt ?? '');
+  const reasons = conditions.filter(({ reason }) => DEGRADING.has(reason));
+  if (reasons.length === 0 || conditions.some(({ type }) => type === 'InvalidSpec')) return false;
+  return reasons.every(({ lastUpdateTime = '' }) => Date.parse(lastUpdateTime) <= restartedAt);
 }
 
 /**
