@@ -47,6 +47,24 @@ describe('a Deployment', () => {
     });
   });
 
+  test.each<[string, Status, string]>([
+    ['says why while it is waited for', { ...done, updatedReplicas: 1 }, 'waiting'],
+    ['says why when it exceeded its progress deadline', stalled, 'stuck'],
+  ])('whose pods are refused %s', (_when, status, is) => {
+    const message =
+      'pods "web-1-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=3, limited: pods=3';
+    const refused = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message };
+    const conditions = [...(status?.conditions ?? []), refused];
+    const told = rolloutState('Deployment', workload({ ...status, conditions }));
+    expect(told).toMatchObject({ is });
+    expect(JSON.stringify(told)).toContain(`pods cannot be made: ${JSON.stringify(message).slice(1, -1)}`);
+    const over = rolloutState(
+      'Deployment',
+      workload({ ...status, conditions: [...conditions.slice(0, -1), { ...refused, status: 'False' }] }),
+    );
+    expect(JSON.stringify(over)).not.toContain('exceeded quota');
+  });
+
   test.each([
     ['of an earlier minute', '2030-01-01T10:05:00Z', 60, 'waiting'],
     ['of the same second', '2030-01-01T10:00:30Z', 60, 'waiting'],

@@ -2,6 +2,7 @@ import type { WorkloadKind } from '../../../rotation/dependents';
 import type { Condition } from './external-secret';
 import type { KubernetesObject } from './objects';
 import { FIELD_MANAGER, writtenAt } from './objects';
+import { tidy } from './refusals';
 
 /** What is read of a workload, whatever its kind (Kubernetes API reference, 'Workload Resources'; Argo Rollouts' `Rollout`). */
 export interface WorkloadObject extends KubernetesObject {
@@ -80,9 +81,10 @@ export function restartHindrance(kind: WorkloadKind, { spec }: WorkloadObject): 
 
 function deploymentState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
   if (!isObserved(workload, status)) return waiting('the Deployment controller has not seen the change yet');
+  const seen = counts(workload, status) + whyNoPods(status);
   const progressing = status.conditions?.find(({ type }) => type === 'Progressing');
   if (progressing?.reason === 'ProgressDeadlineExceeded' && !isOlderThanRestart(progressing.lastUpdateTime, workload)) {
-    return stuck(`ProgressDeadlineExceeded: ${progressing.message ?? 'no message'} (${counts(workload, status)})`);
+    return stuck(`ProgressDeadlineExceeded: ${progressing.message ?? 'no message'} (${seen})`);
   }
   const wanted = workload.spec.replicas ?? 1;
   const { replicas = 0, updatedReplicas = 0, availableReplicas = 0, unavailableReplicas = 0 } = status;
@@ -91,7 +93,7 @@ function deploymentState(workload: WorkloadObject, status: WorkloadStatus): Roll
     replicas <= updatedReplicas &&
     availableReplicas >= updatedReplicas &&
     unavailableReplicas === 0;
-  return isDone ? DONE : waiting(counts(workload, status));
+  return isDone ? DONE : waiting(seen);
 }
 
 function statefulSetState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
@@ -161,4 +163,10 @@ function counts({ spec }: WorkloadObject, status: WorkloadStatus): string {
   const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status;
   const old = Math.max(0, replicas - updatedReplicas);
   return `of ${spec.replicas ?? 1} pods ${updatedReplicas} are updated, ${availableReplicas} are available and ${old} old ones are left`;
+}
+
+/** What refuses the pods of a Deployment: a quota, a webhook, a missing ServiceAccount. */
+function whyNoPods({ conditions = [] }: WorkloadStatus): string {
+  const refused = conditions.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True');
+  return refused ? `; pods cannot be made: ${tidy(refused.message ?? refused.reason ?? 'no message')}` : '';
 }
