@@ -5,7 +5,7 @@ import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { ObjectName } from './objects';
 import { WORKLOADS } from './objects';
-import { Refusal } from './refusals';
+import { Refusal, isConflict } from './refusals';
 import { isRestartMark, restartAnnotation, restartMarkOf } from './restart-mark';
 import type { WorkloadObject } from './rollout-state';
 import { restartHindrance, rolloutState } from './rollout-state';
@@ -91,6 +91,10 @@ export function workloadTarget(
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         if (error.status === 404) throw failed(MISSING);
+        if (isConflict(error)) {
+          const why = `others write it at the same time (${error.message}). It was not restarted; that is tried again.`;
+          throw failure(Cause.TargetBusy, `${called}: ${why}`);
+        }
         throw failed(`the restart is refused with ${error.code}: ${error.message}. It was not restarted.`);
       }
     },
