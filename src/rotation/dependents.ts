@@ -96,6 +96,12 @@ export interface BroughtBack {
   resourceVersion?: string;
 }
 
+/** How what a dependent uses was before anything was changed, as far as is known. */
+export interface SeenBefore {
+  /** The resourceVersion of the Kubernetes Secret. While it is the same, nobody has written it since. */
+  resourceVersion?: string;
+}
+
 /** Tells one Kubernetes Secret from another; two dependents may share one. */
 export function secretPlace({ context = '', namespace, secret }: KubernetesDependent): string {
   return `${context}/${namespace}/${secret}`;

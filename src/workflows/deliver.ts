@@ -121,7 +121,8 @@ async function deliverToKubernetes(
 ): Promise<void> {
   const { workloads, restart, syncTimeoutMs, timeoutMs } = dependent;
   const back = broughtBack(dependent, versionId, context);
-  const sync = await waitLong(syncTimeoutMs).syncToKubernetes({ versionId, dependent, back });
+  const seen = { resourceVersion: context.kubernetes.resourceVersions[secretPlace(dependent)] };
+  const sync = await waitLong(syncTimeoutMs).syncToKubernetes({ versionId, dependent, back, seen });
   // No pod can have started with anything else.
   if (restart === 'none' || (back?.undoes !== undefined && sync?.untouched)) return;
   const { changedAt: known } = context.kubernetes;

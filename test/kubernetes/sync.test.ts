@@ -263,6 +263,28 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     expect(await askedFor(externalSecretPath('templated'))).toBe('v-11, after 1700000000');
   });
 
+  test('a new version that the operator brought by its own refresh, before it was asked to, is there by its word', async () => {
+    const dependent = {
+      ...DEPENDENT,
+      externalSecret: 'templated',
+      secret: 'templated',
+      expect: 'any-change' as const,
+      syncTimeoutMs: 20_000,
+    };
+    const seen = { resourceVersion: await resourceVersionOf('templated') };
+    const text = await promote('a-password-that-the-operator-brought');
+    const annotations = { 'force-sync': 'as-a-refresh-would' };
+    await cluster.request('PATCH', externalSecretPath('templated'), { metadata: { annotations } });
+    const url = Buffer.from('postgresql://orders:a-password-that-the-operator-brought@db/orders').toString('base64');
+    await until('the operator has synced', async () => {
+      const held = await cluster.request<{ data: { url: string } }>('GET', secretPath('templated'));
+      return held?.data.url === url;
+    });
+    const { failure, result } = await administrator.sync(dependent, 'v-50', text, { seen });
+    expect(failure).toBeUndefined();
+    expect(result).toMatchObject({ untouched: false, came: false });
+  });
+
   test('a version that lacks a mapped field cannot be compared: it is brought back where nothing has come, or by the word of the operator', async () => {
     const mistyped = { ...DEPENDENT, keys: [{ key: 'password', field: 'passwort' }] };
     const before = await promote('a-password-before-the-mistake');

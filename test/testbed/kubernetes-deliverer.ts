@@ -7,7 +7,7 @@ import type { AuditEntry, AuditLog } from '../../src/activities/audit/audit-log'
 import { createActivityBoundary } from '../../src/activities/boundary/interceptor';
 import { createKubernetesClusters } from '../../src/activities/delivery/kubernetes/clusters';
 import type { KubernetesClusters } from '../../src/activities/delivery/kubernetes/clusters';
-import type { BroughtBack, KubernetesDependent, Workload } from '../../src/rotation/dependents';
+import type { BroughtBack, KubernetesDependent, SeenBefore, Workload } from '../../src/rotation/dependents';
 import { watchProcessGroup } from '../lab/watcher';
 import { projectFile } from '../lab/project';
 
@@ -23,6 +23,7 @@ interface Delivery {
   /** To sync; absent to restart `workload`, or to look. */
   text?: string;
   back?: BroughtBack;
+  seen?: SeenBefore;
   workload?: Workload;
   about?: RestartAbout;
   /** To look. */
@@ -48,7 +49,7 @@ export interface Deliverer {
     dependent: KubernetesDependent,
     versionId: string,
     text: string,
-    more?: Pick<Delivery, 'back' | 'scheduledAt'>,
+    more?: Pick<Delivery, 'back' | 'seen' | 'scheduledAt'>,
   ): Promise<Delivered>;
   restart(
     dependent: KubernetesDependent,
@@ -116,7 +117,8 @@ function answerTo(child: ChildProcess, question: Question): Promise<Delivered> {
 }
 
 async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, delivery: Delivery): Promise<Delivered> {
-  const { dependent, versionId, text, back, workload, about, mustBeAvailable, scheduledAt = Date.now() } = delivery;
+  const { dependent, versionId, text, back, seen, workload, about, mustBeAvailable } = delivery;
+  const { scheduledAt = Date.now() } = delivery;
   const entries: AuditEntry[] = [];
   const audit = { append: async (entry: AuditEntry) => void entries.push(entry) } as Partial<AuditLog> as AuditLog;
   const environment = new MockActivityEnvironment(
@@ -131,7 +133,7 @@ async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, de
       (_input: object): Promise<object> => {
         if (mustBeAvailable !== undefined) return clusters.look(dependent, mustBeAvailable);
         if (workload && about) return clusters.restart(dependent, workload, versionId, about);
-        return clusters.sync(dependent, versionId, text ?? '', back);
+        return clusters.sync(dependent, versionId, text ?? '', back, seen);
       },
       { secretId: SECRET_ID, step: 'deliver' },
     );

@@ -4,6 +4,7 @@ import type {
   EcsDependent,
   HttpDependent,
   KubernetesDependent,
+  SeenBefore,
   Workload,
 } from '../../rotation/dependents';
 import { secretPlace } from '../../rotation/dependents';
@@ -38,6 +39,8 @@ export interface SyncInput extends StepInput {
   dependent: KubernetesDependent;
   /** Absent for a version that is new to the dependents. */
   back?: BroughtBack;
+  /** Absent in what began with older workers. */
+  seen?: SeenBefore;
 }
 
 export interface RestartInput extends SyncInput {
@@ -91,9 +94,9 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     },
 
     /** Gets a version into a Kubernetes Secret, and waits until it is there. */
-    async syncToKubernetes({ secretId, versionId, dependent, back }: SyncInput): Promise<SyncResult> {
+    async syncToKubernetes({ secretId, versionId, dependent, back, seen }: SyncInput): Promise<SyncResult> {
       const text = await secrets.readVersion(secretId, versionId);
-      return kubernetes.sync(dependent, versionId, text, back);
+      return kubernetes.sync(dependent, versionId, text, back, seen);
     },
 
     /** Has a workload started anew for a version, once, and waits until it is available. */

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../../rotation/errors';
-import type { BroughtBack, KubernetesDependent, Workload } from '../../../rotation/dependents';
+import type { BroughtBack, KubernetesDependent, SeenBefore, Workload } from '../../../rotation/dependents';
 import { protect } from '../../boundary/activity-scope';
 import { secretPartsOf } from '../../secrets-manager/secret-parts';
 import { seeAvailable } from './availability';
@@ -44,9 +44,16 @@ export interface KubernetesClusters {
    *
    * @param text the version's value; compared by digest, and passed on only by `push`.
    * @param back absent for a version that is new to the dependent.
+   * @param seen tells whether a version that is new may have come already.
    * @throws NotSynced with the reason that the operator gives, SecretUnusable when the value lacks a mapped field.
    */
-  sync(dependent: KubernetesDependent, versionId: string, text: string, back?: BroughtBack): Promise<SyncResult>;
+  sync(
+    dependent: KubernetesDependent,
+    versionId: string,
+    text: string,
+    back?: BroughtBack,
+    seen?: SeenBefore,
+  ): Promise<SyncResult>;
   /**
    * Has a workload's pods started anew for a version, and waits until they are available, for `timeoutMs`. Called again for the same
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
@@ -83,7 +90,7 @@ export function createKubernetesClusters(): KubernetesClusters {
       const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
       return { resourceVersion: secret?.metadata.resourceVersion };
     },
-    async sync(dependent, versionId, text, back) {
+    async sync(dependent, versionId, text, back, seen) {
       protect(text, secretPartsOf(text)?.parts);
       const cluster = await clusterOf(dependent.context);
       if (dependent.sync === 'push') {
@@ -91,7 +98,7 @@ export function createKubernetesClusters(): KubernetesClusters {
         return pushToSecret(cluster, dependent, keys, back);
       }
       const expected = comparableKeys(dependent, versionId, text, back);
-      return syncByOperator(cluster, dependent, versionId, expected, back);
+      return syncByOperator(cluster, dependent, versionId, expected, { back, seen });
     },
     async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt }) {
       if (dependent.restart === 'none') return { gone: false };
