@@ -100,9 +100,16 @@ export interface BroughtBack {
 export interface SeenBefore {
   /** The resourceVersion of the Kubernetes Secret. While it is the same, nobody has written it since. */
   resourceVersion?: string;
+  /** The revision of the workload's pod template, where a change of the Secret must have made another one. */
+  revision?: string;
 }
 
 /** Tells one Kubernetes Secret from another; two dependents may share one. */
 export function secretPlace({ context = '', namespace, secret }: KubernetesDependent): string {
   return `${context}/${namespace}/${secret}`;
+}
+
+/** Tells one workload from another; several dependents may have the same. */
+export function workloadPlace({ context = '', namespace }: KubernetesDependent, { kind, name }: Workload): string {
+  return `${context}/${namespace}/${kind}/${name}`;
 }

@@ -1,6 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import type { BroughtBack, Dependent, HttpDependent, KubernetesDependent, Workload } from '../rotation/dependents';
-import { secretPlace } from '../rotation/dependents';
+import { secretPlace, workloadPlace } from '../rotation/dependents';
 import { Cause } from '../rotation/errors';
 import type { RotationPlan } from '../rotation/plan';
 import { isInForce } from './changes';
@@ -32,6 +32,7 @@ export const lookAtDependents: Step<RotationPlan> = {
     });
     // What began with older workers has no answer.
     Object.assign(context.kubernetes.resourceVersions, seen?.resourceVersions);
+    Object.assign(context.kubernetes.revisions, seen?.revisions);
   },
 };
 
@@ -131,7 +132,11 @@ async function deliverToKubernetes(
   const changedAt = sync?.came ? sync.changedAt : (known[arrival] ?? sync?.changedAt);
   if (changedAt !== undefined) known[arrival] = changedAt;
   const restartOne = async (workload: Workload) => {
-    const restarted = await waitLong(timeoutMs).restartWorkload({ versionId, dependent, workload, back, changedAt });
+    // Where the Secret did not change, whoever restarts it otherwise had no reason to.
+    const isNew = back === undefined && sync?.came;
+    const revision = isNew ? context.kubernetes.revisions[workloadPlace(dependent, workload)] : undefined;
+    const about = { back, changedAt, seen: { ...seen, revision } };
+    const restarted = await waitLong(timeoutMs).restartWorkload({ versionId, dependent, workload, ...about });
     if (restarted?.gone) warnOnce(context, goneInWords(dependent, workload));
   };
   await all(workloads.map((workload) => restarting(() => restartOne(workload))));

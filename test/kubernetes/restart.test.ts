@@ -236,6 +236,43 @@ describeInCluster('restarting workloads of a cluster', () => {
       expect((await deliverer.restart(reloadedFor('reloaded'), workload, 'v-1')).failure).toBeUndefined();
     },
 
+    async 'with Reloader, a change of the replicas by whoever also wrote the template is no restart'() {
+      const workload = await running(deployment('resized'));
+      await changeTemplate(cluster, workload);
+      await until('the release is out', async () => (await replicaSetsOf(cluster, 'resized')) === 2);
+      const looked = { ...reloadedFor('resized'), sync: 'push' as const, externalSecret: undefined };
+      const isSeen = async () => {
+        const { failure, result } = await deliverer.look({ ...looked, workloads: [workload] }, true);
+        return failure ? undefined : (result as { revisions: Record<string, string> }).revisions;
+      };
+      const revision = Object.values(await until('it is available', isSeen))[0];
+      expect(revision).toBe('2');
+      await delay(1_100);
+      await setSecret('resized', 'changed-a-moment-ago');
+      await delay(1_100);
+      // As Helm does it: the entry of the writer is as new as the latest of its changes.
+      await cluster.request('PATCH', pathOf(workload), { spec: { replicas: 3 } });
+      const seen = { resourceVersion: 'of-before', revision };
+      const waited = deliverer.restart(reloadedFor('resized'), workload, 'v-1', { seen });
+      expect(await Promise.race([waited, delay(3_000, 'still waiting')])).toBe('still waiting');
+      await changeTemplate(cluster, workload, 'reloader');
+      expect((await waited).failure).toBeUndefined();
+    },
+
+    async 'with Reloader, what is not known of before, or a Secret that has not changed since, asks for no other template'() {
+      const workload = await running(deployment('unchanged'));
+      await setSecret('unchanged', 'changed-a-while-ago');
+      await delay(1_100);
+      await changeTemplate(cluster, workload, 'reloader');
+      const path = `/api/v1/namespaces/${NAMESPACE}/secrets/unchanged`;
+      const found = await cluster.request<{ metadata: { resourceVersion: string } }>('GET', path);
+      const revision = '2';
+      for (const seen of [undefined, { revision }, { resourceVersion: found?.metadata.resourceVersion, revision }]) {
+        const { failure } = await deliverer.restart(reloadedFor('unchanged'), workload, 'v-1', { seen });
+        expect(failure).toBeUndefined();
+      }
+    },
+
     async 'with Reloader, says so when nobody restarts it'() {
       const workload = await running(deployment('forgotten'));
       await delay(1_100);

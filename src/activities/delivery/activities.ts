@@ -31,6 +31,8 @@ export interface LookAtDependentsInput extends StepInput {
 export interface SeenDependents {
   /** The resourceVersion of each Kubernetes Secret that is there, by {@link secretPlace}. */
   resourceVersions: Record<string, string>;
+  /** The revisions of the pod templates that somebody else restarts, by {@link workloadPlace}. */
+  revisions: Record<string, string>;
 }
 
 export interface SyncInput extends StepInput {
@@ -72,17 +74,18 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
       dependents,
       mustBeAvailable = false,
     }: LookAtDependentsInput): Promise<SeenDependents> {
-      const resourceVersions: SeenDependents['resourceVersions'] = {};
+      const seen: SeenDependents = { resourceVersions: {}, revisions: {} };
       await Promise.all(
         dependents.map(async (dependent) => {
           if (dependent.kind === 'ecs') await ecs.look(dependent);
           if (dependent.kind !== 'kubernetes') return;
-          const { resourceVersion } = await kubernetes.look(dependent, mustBeAvailable);
-          if (resourceVersion !== undefined) resourceVersions[secretPlace(dependent)] = resourceVersion;
+          const { resourceVersion, revisions } = await kubernetes.look(dependent, mustBeAvailable);
+          if (resourceVersion !== undefined) seen.resourceVersions[secretPlace(dependent)] = resourceVersion;
+          Object.assign(seen.revisions, revisions);
         }),
       );
       await seeMappedFields(secrets, secretId, dependents);
-      return { resourceVersions };
+      return seen;
     },
 
     /**
@@ -101,8 +104,8 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
 
     /** Has a workload started anew for a version, once, and waits until it is available. */
     async restartWorkload({ versionId, dependent, workload, ...about }: RestartInput): Promise<RestartResult> {
-      const { secretId, back, changedAt } = about;
-      return kubernetes.restart(dependent, workload, versionId, { secretId, ...back, changedAt });
+      const { secretId, back, changedAt, seen } = about;
+      return kubernetes.restart(dependent, workload, versionId, { secretId, ...back, changedAt, seen });
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */

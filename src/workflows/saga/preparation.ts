@@ -68,7 +68,7 @@ export async function prepare<P extends RotationPlan>(
       goingBack,
       warnings: [],
       oldLoginInUse: false,
-      kubernetes: { resourceVersions: {}, changedAt: {} },
+      kubernetes: { resourceVersions: {}, revisions: {}, changedAt: {} },
       keys: noKeysYet(),
     };
     rotation.progress.announce(context, recipe);

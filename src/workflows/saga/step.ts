@@ -16,10 +16,12 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
   warnings: string[];
   /** Alternating users: somebody still works with the old login. */
   oldLoginInUse: boolean;
-  /** What is known of the Kubernetes Secrets, by `secretPlace`. */
+  /** What is known of the Kubernetes Secrets, by `secretPlace`, and of the workloads. */
   kubernetes: {
     /** As they were before anything was changed. */
     resourceVersions: Record<string, string>;
+    /** Those of the workloads' pod templates then, by `workloadPlace`. */
+    revisions: Record<string, string>;
     /** When one got a version: `{place} {versionId}`, in milliseconds since the epoch by the API server's clock. */
     changedAt: Record<string, number>;
   };

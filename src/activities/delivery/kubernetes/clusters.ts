@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../../rotation/errors';
 import type { BroughtBack, KubernetesDependent, SeenBefore, Workload } from '../../../rotation/dependents';
+import { workloadPlace } from '../../../rotation/dependents';
 import { protect } from '../../boundary/activity-scope';
 import { secretPartsOf } from '../../secrets-manager/secret-parts';
 import { seeAvailable } from './availability';
@@ -11,8 +12,10 @@ import { SECRETS, WORKLOADS } from './objects';
 import type { SecretObject } from './objects';
 import { pushToSecret } from './push';
 import { waitForReloader } from './reloader';
+import { revisionOf } from './revision';
 import { seePermitted } from './rights';
 import { restartByAnnotation, seeRestartable, workloadTarget } from './rollout';
+import type { WorkloadObject } from './rollout-state';
 import { expectedKeys } from './secret-digest';
 import type { ExpectedKeys } from './secret-digest';
 import { syncByOperator } from './sync';
@@ -34,11 +37,14 @@ export interface KubernetesClusters {
    * Nothing is changed.
    *
    * @param mustBeAvailable whether the workloads whose restart will be waited for have to be available already.
-   * @returns the Secret's resourceVersion, when it is there.
+   * @returns the Secret's resourceVersion, when it is there; the revisions of the workloads that somebody else restarts, by `workloadPlace`.
    * @throws NotSynced, RolloutFailed and PermissionDenied with what is missing; to be tried again, DependentUnhealthy for a workload that
    * is not available yet.
    */
-  look(dependent: KubernetesDependent, mustBeAvailable: boolean): Promise<{ resourceVersion?: string }>;
+  look(
+    dependent: KubernetesDependent,
+    mustBeAvailable: boolean,
+  ): Promise<{ resourceVersion?: string; revisions: Record<string, string> }>;
   /**
    * Gets a version into the dependent's Secret and waits until the Secret holds it, for `syncTimeoutMs`.
    *
@@ -61,15 +67,15 @@ export interface KubernetesClusters {
    *
    * @param about `secretId`: whose version it is, in Secrets Manager. `undoes`: the version that is taken back. The restart is then one of
    * its own, and of its own for each rotation that takes it back (`undoneBy`), because pods may have started with that one after the Secret
-   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret
-   * got the version, for `restart: reloader`.
+   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. For `restart: reloader`
+   * `changedAt`: when the Secret got the version, and `seen`: what it has to differ from.
    * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
   restart(
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { secretId: string; changedAt?: number },
+    about: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { secretId: string; changedAt?: number; seen?: SeenBefore },
   ): Promise<RestartResult>;
 }
 
@@ -88,7 +94,7 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
       const { namespace, secret: name } = dependent;
       const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
-      return { resourceVersion: secret?.metadata.resourceVersion };
+      return { resourceVersion: secret?.metadata.resourceVersion, revisions: revisionsOf(dependent, states) };
     },
     async sync(dependent, versionId, text, back, seen) {
       protect(text, secretPartsOf(text)?.parts);
@@ -100,12 +106,12 @@ export function createKubernetesClusters(): KubernetesClusters {
       const expected = comparableKeys(dependent, versionId, text, back);
       return syncByOperator(cluster, dependent, versionId, expected, { back, seen });
     },
-    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt }) {
+    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt, seen }) {
       if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
       try {
         if (dependent.restart === 'reloader') {
-          await waitForReloader(cluster, dependent, workload, { changedAt, isUndoing: undoes !== undefined });
+          await waitForReloader(cluster, dependent, workload, { changedAt, seen, isUndoing: undoes !== undefined });
         } else {
           const mark = restartMark(versionId, undoes, undoneBy);
           await restartByAnnotation(cluster, dependent, workload, { secretId, mark });
@@ -118,6 +124,16 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
     },
   };
+}
+
+/** Of workloads that somebody else restarts, whose restart has to be told from other changes. */
+function revisionsOf(dependent: KubernetesDependent, states: WorkloadObject[]): Record<string, string> {
+  if (dependent.restart !== 'reloader') return {};
+  const revisions = dependent.workloads.map((workload, n): [string, string | undefined] => {
+    const state = states[n];
+    return [workloadPlace(dependent, workload), state && revisionOf(workload.kind, state)];
+  });
+  return Object.fromEntries(revisions.filter((known): known is [string, string] => known[1] !== undefined));
 }
 
 /**
