@@ -29,6 +29,7 @@ export const lookAtDependents: Step<RotationPlan> = {
     const seen = await read.lookAtDependents({
       dependents: context.plan.dependents.filter(isGiven),
       mustBeAvailable: mustBeAvailable(context),
+      fieldsOf: context.goingBack ? context.candidate : context.found.labels.current,
     });
     // What began with older workers has no answer.
     Object.assign(context.kubernetes.resourceVersions, seen?.resourceVersions);

@@ -1,3 +1,4 @@
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { BUILD_MS, describeInCluster } from '../testbed/cluster';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';
@@ -130,5 +131,21 @@ describeInCluster('a rotation whose secret is used in Kubernetes', () => {
     });
     expect(message).toContain('has no field passwort');
     expect(await stage.bed.secrets.versionIds('mistyped')).toEqual(before);
+  });
+
+  test('goes back also when it is AWSCURRENT that lacks the field', async () => {
+    const { bed } = stage;
+    const good = JSON.stringify({ password: 'a-password-that-works' });
+    await bed.declare({
+      damaged: { type: 'app-secret', field: 'password', dependents: [stage.dependentOn('damaged')] },
+    });
+    await bed.secrets.create('damaged', good);
+    await stage.deploy('damaged');
+    const SecretId = bed.secrets.idOf('damaged');
+    await bed.secretsManager.send(new PutSecretValueCommand({ SecretId, SecretString: '{"passwort":"by-mistake"}' }));
+    const handle = await bed.start('damaged', {}, 'rollbackSecret');
+    expect(await handle.result()).toMatchObject({ outcome: 'rotated' });
+    expect(await bed.secrets.value('damaged')).toBe(good);
+    expect(await stage.held('damaged')).toBe('a-password-that-works');
   });
 });

@@ -26,6 +26,8 @@ export interface LookAtDependentsInput extends StepInput {
   dependents: Dependent[];
   /** Fails when a workload that will be restarted is not available. */
   mustBeAvailable?: boolean;
+  /** The version that has the fields of the one that will be delivered; absent where there is none yet. */
+  fieldsOf?: string;
 }
 
 export interface SeenDependents {
@@ -61,7 +63,7 @@ export interface DeployInput extends StepInput {
 }
 
 export interface DeliveryDependencies {
-  secrets: Pick<SecretStore, 'readVersion' | 'describe'>;
+  secrets: Pick<SecretStore, 'readVersion'>;
   kubernetes: KubernetesClusters;
   ecs: EcsServices;
 }
@@ -73,6 +75,7 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
       secretId,
       dependents,
       mustBeAvailable = false,
+      fieldsOf,
     }: LookAtDependentsInput): Promise<SeenDependents> {
       const seen: SeenDependents = { resourceVersions: {}, revisions: {} };
       await Promise.all(
@@ -84,7 +87,7 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
           Object.assign(seen.revisions, revisions);
         }),
       );
-      await seeMappedFields(secrets, secretId, dependents);
+      if (fieldsOf !== undefined) await seeMappedFields(secrets, { secretId, versionId: fieldsOf }, dependents);
       return seen;
     },
 
