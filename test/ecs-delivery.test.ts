@@ -159,6 +159,19 @@ describe('a service', () => {
     expect(seen).toEqual({ updates: 1, looks: 4 });
   });
 
+  test('is waited for also when one answer of DescribeServices is older than the one before', async () => {
+    await createService('stale');
+    const { client, seen } = fakeRollout([
+      (started) => ({ deployments: [primary(started), before(started)] }),
+      (started) => ({ deployments: [before(started, { status: 'PRIMARY' })] }),
+      (started) => ({ deployments: [primary(started), before(started)] }),
+      (started) => ({ deployments: [before(started, { status: 'PRIMARY' })] }),
+      (started) => ({ deployments: [primary(started, completed)] }),
+    ]);
+    await deploy('stale', { client });
+    expect(seen).toEqual({ updates: 1, looks: 5 });
+  });
+
   test('behind a Classic Load Balancer, where ECS tells no state, is done when all its tasks run', async () => {
     await createService('classic');
     const silent = { rolloutState: undefined, rolloutStateReason: undefined };

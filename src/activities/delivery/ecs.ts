@@ -61,12 +61,13 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
       const who = `the service ${service} of the ECS cluster ${cluster}`;
       const own = await begin(cluster, service, since);
       const deadline = Math.min(own.since, Date.now()) + timeoutMs;
+      let vanished = false;
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
         const state = await ecs.describe(cluster, service);
         own.seen ||= deploymentsBegunSince(own.since, state.deployments).length > 0;
         const verdict = judgeDeployment(state.deployments, own);
         if (verdict.state === 'done') return;
-        if (verdict.state === 'failed') {
+        if (verdict.state === 'failed' || (verdict.state === 'vanished' && vanished)) {
           throw failure(
             Cause.RolloutFailed,
             `The new deployment of ${who} failed: ${verdict.found}.${lastWordsSince(own.since, state.events)} ` +
@@ -81,6 +82,7 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
               'It was left as it is in ECS. Look at why its new tasks do not become healthy, or allow more time with timeout in the catalog.',
           );
         }
+        vanished = verdict.state === 'vanished';
         await context.sleep(Math.max(0, Math.min(pauseMs, deadline - Date.now())));
       }
     },
