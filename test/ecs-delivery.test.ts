@@ -1,12 +1,4 @@
-import {
-  CreateClusterCommand,
-  CreateServiceCommand,
-  DeleteServiceCommand,
-  DescribeServicesCommand,
-  ECSClient,
-  RegisterTaskDefinitionCommand,
-} from '@aws-sdk/client-ecs';
-import type { Deployment, Service } from '@aws-sdk/client-ecs';
+import type { Deployment, ECSClient, Service } from '@aws-sdk/client-ecs';
 import { CancelledFailure } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
@@ -14,43 +6,23 @@ import type { DeployInput } from '../src/activities/delivery/activities';
 import { createEcsServices } from '../src/activities/delivery/ecs';
 import { Cause, RotationFailure } from '../src/rotation/errors';
 import type { RotationStatus } from '../src/rotation/types';
+import { openEcsServices } from './testbed/ecs-services';
+import type { EcsServices } from './testbed/ecs-services';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
 
 const CLUSTER = 'keyturn';
-const ecs = new ECSClient({ maxAttempts: 1 });
 
+let ecs: EcsServices;
 beforeAll(async () => {
-  await ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
-  await ecs.send(
-    new RegisterTaskDefinitionCommand({
-      family: 'app',
-      containerDefinitions: [{ name: 'app', image: 'app', memory: 128 }],
-    }),
-  );
+  ecs = await openEcsServices(CLUSTER);
 });
-afterAll(() => ecs.destroy());
+afterAll(() => ecs.close());
 
-/** moto ends a deployment at once when no task is to run, and never when one is. */
-async function createService(serviceName: string, deploymentController?: 'CODE_DEPLOY'): Promise<void> {
-  await ecs.send(
-    new CreateServiceCommand({
-      cluster: CLUSTER,
-      serviceName,
-      taskDefinition: 'app',
-      desiredCount: 0,
-      ...(deploymentController && { deploymentController: { type: deploymentController } }),
-    }),
-  );
-}
-
-async function deploymentOf(service: string): Promise<Deployment> {
-  const { services } = await ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [service] }));
-  const deployment = services?.[0]?.deployments?.[0];
-  if (!deployment) throw new Error(`${service} has no deployment`);
-  return deployment;
-}
+const createService = (service: string, deploymentController?: 'CODE_DEPLOY') =>
+  ecs.create(service, deploymentController);
+const deploymentOf = (service: string) => ecs.deploymentOf(service);
 
 type Client = Pick<ECSClient, 'send'>;
 
@@ -65,7 +37,7 @@ function fakeRollout(looks: FakeLook[]) {
   const seen = { updates: 0, looks: 0 };
   let started: Deployment | undefined;
   const send = async (command: { constructor: { name: string } }) => {
-    const answer = (await ecs.send(command as never)) as { service?: Service; services?: Service[] };
+    const answer = (await ecs.client.send(command as never)) as { service?: Service; services?: Service[] };
     if (command.constructor.name === 'UpdateServiceCommand') {
       seen.updates++;
       [started] = answer.service?.deployments ?? [];
@@ -89,7 +61,7 @@ interface Attempt {
 
 function deployment(
   service: string,
-  { client = ecs, attempt = 1, scheduledAt, since, timeoutMs, cluster }: Attempt = {},
+  { client = ecs.client, attempt = 1, scheduledAt, since, timeoutMs, cluster }: Attempt = {},
 ) {
   const environment = new MockActivityEnvironment(
     { attempt, scheduledTimestampMs: scheduledAt ?? Date.now() },
@@ -227,7 +199,7 @@ describe('an attempt that follows another', () => {
     let updates = 0;
     const losing = {
       send: async (command: { constructor: { name: string } }) => {
-        const answer: unknown = await ecs.send(command as never);
+        const answer: unknown = await ecs.client.send(command as never);
         if (command.constructor.name !== 'UpdateServiceCommand') return answer;
         updates++;
         throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError' });
@@ -337,7 +309,7 @@ describe('what cannot be deployed is told before anything is started:', () => {
 
   test('a service that was deleted', async () => {
     await createService('gone');
-    await ecs.send(new DeleteServiceCommand({ cluster: CLUSTER, service: 'gone', force: true }));
+    await ecs.delete('gone');
     await expect(deploy('gone')).rejects.toMatchObject(
       saying(Cause.RolloutFailed, `The service gone of the ECS cluster ${CLUSTER} is INACTIVE: it was deleted.`),
     );
@@ -419,7 +391,7 @@ describe('a rotation', () => {
     await bed.pauses.stopAt(point);
     const handle = await bed.start('astray');
     await bed.pauses.reached(point);
-    await ecs.send(new DeleteServiceCommand({ cluster: CLUSTER, service: 'late', force: true }));
+    await ecs.delete('late');
     await bed.pauses.goOn(point);
     await until('it rolls back', async () => (await handle.query<RotationStatus>('status')).phase === 'rolling-back');
     await createService('late');

@@ -1,6 +1,6 @@
 import { DescribeServicesCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import type { ECSClient, Service } from '@aws-sdk/client-ecs';
-import type { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../rotation/errors';
 import { outsideCall } from '../boundary/activity-scope';
 import { circuitBreakerFor } from '../circuit-breaker';
@@ -25,6 +25,13 @@ export interface EcsServiceState {
 export interface EcsCalls {
   /** @throws RolloutFailed when the service or its cluster is missing, deleted, or deployed by something else than ECS. */
   describe(cluster: string, service: string): Promise<EcsServiceState>;
+  /**
+   * Sees that the worker may start deployments of a service, by an UpdateService that changes nothing: ECS has no dry run, and starts no
+   * deployment that is neither asked for nor needed by a change (ECS API Reference, 'UpdateService', forceNewDeployment).
+   *
+   * @throws PermissionDenied.
+   */
+  seePermitted(cluster: string, service: string): Promise<void>;
   /**
    * Has ECS start all tasks anew. Not to be repeated without looking: each call starts a deployment.
    *
@@ -57,6 +64,17 @@ export function createEcsCalls(client: Pick<ECSClient, 'send'>): EcsCalls {
       if (!found) throw missingService(cluster, service);
       refuseUndeployable(found, cluster, service);
       return stateOf(found);
+    },
+
+    async seePermitted(cluster, service) {
+      try {
+        await call('UpdateService', cluster, service, () =>
+          client.send(new UpdateServiceCommand({ cluster, service })),
+        );
+      } catch (error) {
+        // Whoever lacks the right is told so first; any other refusal is of the request.
+        if (!(error instanceof ApplicationFailure && error.type === Cause.RolloutFailed)) throw error;
+      }
     },
 
     async startDeployment(cluster, service) {

@@ -9,7 +9,11 @@ import { deploymentsBegunSince, judgeDeployment, lastWordsSince } from './ecs-de
 
 /** Amazon ECS in the words of a delivery. */
 export interface EcsServices {
-  /** Looks whether the services are there and can be deployed. Nothing is changed. @throws RolloutFailed with what is missing. */
+  /**
+   * Looks whether the services are there and can be deployed, by this worker. Nothing is changed.
+   *
+   * @throws RolloutFailed with what is missing, PermissionDenied.
+   */
   look(dependent: EcsDependent): Promise<void>;
   /**
    * Has a service's tasks started anew, and waits until the new deployment is the only one. A later attempt of the
@@ -53,7 +57,12 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
 
   return {
     async look({ cluster, services }) {
-      await Promise.all(services.map((service) => ecs.describe(cluster, service)));
+      await Promise.all(
+        services.map(async (service) => {
+          await ecs.describe(cluster, service);
+          await ecs.seePermitted(cluster, service);
+        }),
+      );
     },
 
     async deploy({ cluster, timeoutMs }, service, since) {
