@@ -28,7 +28,7 @@ afterAll(async () => {
 
 test('a worker that may not start deployments has its rotation refused before anything changes', async () => {
   await ecs.create('denied');
-  scripted.script('denied', { denied: ['UpdateService'] });
+  scripted.script('denied', { denies: (operation) => operation === 'UpdateService' });
   await bed.declare({
     denied: { type: 'app-secret', dependents: [{ ecs: { cluster: CLUSTER, services: ['denied'] } }] },
   });

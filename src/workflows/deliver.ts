@@ -1,5 +1,13 @@
 import { workflowInfo } from '@temporalio/workflow';
-import type { BroughtBack, Dependent, HttpDependent, KubernetesDependent, Workload } from '../rotation/dependents';
+import type {
+  BroughtBack,
+  Dependent,
+  EcsDependent,
+  EcsUndoing,
+  HttpDependent,
+  KubernetesDependent,
+  Workload,
+} from '../rotation/dependents';
 import { secretPlace } from '../rotation/dependents';
 import { Cause } from '../rotation/errors';
 import type { RotationPlan } from '../rotation/plan';
@@ -104,9 +112,16 @@ async function deliverTo(
     case 'ecs':
       await all(
         dependent.services.map((service) =>
-          restarting(() =>
-            waitLong(dependent.timeoutMs).deployToEcs({ versionId, dependent, service, since: Date.now() }),
-          ),
+          restarting(async () => {
+            const about = { since: Date.now(), undoing: undoingInEcs(versionId, context) };
+            const deployed = await waitLong(dependent.timeoutMs).deployToEcs({
+              versionId,
+              dependent,
+              service,
+              ...about,
+            });
+            if (deployed?.gone) warnOnce(context, serviceGoneInWords(dependent, service));
+          }),
         ),
       );
   }
@@ -155,6 +170,16 @@ function broughtBack(
 
 function goneInWords({ namespace }: KubernetesDependent, { kind, name }: Workload): string {
   return `There is no ${kind} ${namespace}/${name} any more, so that it was not given the old version again.`;
+}
+
+/** What has to be said with a version by which the delivery of the candidate is undone. */
+function undoingInEcs(versionId: string, { candidate, found }: RotationContext): EcsUndoing | undefined {
+  if (versionId === candidate || versionId !== found.labels.current) return undefined;
+  return { rotationBegan: workflowInfo().startTime.getTime() };
+}
+
+function serviceGoneInWords({ cluster }: EcsDependent, service: string): string {
+  return `There is no service ${service} of the ECS cluster ${cluster} any more, so that it was not given the old version again.`;
 }
 
 /** A compensation may be tried many times. */

@@ -11,9 +11,9 @@ export interface ToldService {
 
 /** What ECS does with one service otherwise than its upstream would. */
 export interface Script {
-  /** The operations that the caller may not call. */
-  denied?: ('DescribeServices' | 'UpdateService')[];
-  /** Changes what is told of it. @param begun how many deployments were begun here. */
+  /** Whether the caller may not call an operation. `begun`: how many deployments were begun here. */
+  denies?: (operation: string, begun: number) => boolean;
+  /** Changes what is told of it. */
   tell?: (service: ToldService, begun: number) => void;
 }
 
@@ -45,8 +45,8 @@ export async function startScriptedEcs(upstream: string): Promise<ScriptedEcs> {
     const [target = '', operation = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
     const asked = (target.startsWith(TARGET) ? JSON.parse(sent.toString()) : {}) as Request;
     const service = asked.service ?? asked.services?.[0] ?? '';
-    const { denied = [], tell } = scripts.get(service) ?? {};
-    if (denied.some((each) => each === operation)) {
+    const { denies, tell } = scripts.get(service) ?? {};
+    if (denies?.(operation, begunOf(service).length)) {
       const refusal = { __type: 'AccessDeniedException', message: `not authorized to perform: ecs:${operation}` };
       response.writeHead(400, { 'Content-Type': 'application/x-amz-json-1.1' }).end(JSON.stringify(refusal));
       return;

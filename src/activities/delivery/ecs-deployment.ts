@@ -29,6 +29,15 @@ export function deploymentsBegunSince(since: number, deployments: readonly EcsDe
   return deployments.filter(({ createdAt }) => createdAt >= since);
 }
 
+/** What ECS notes down of a service that stands still (ECS Developer Guide, 'service event messages'). */
+const STANDS_STILL = /has reached a steady state/;
+
+/** Whether no task of a service can have started since a time: ECS notes down each that it starts. */
+export function isUntouchedSince(since: number, deployments: readonly EcsDeployment[], events: readonly EcsEvent[]) {
+  const news = events.filter(({ createdAt, message }) => createdAt >= since && !STANDS_STILL.test(message));
+  return news.length === 0 && deploymentsBegunSince(since, deployments).length === 0;
+}
+
 /** The circuit breaker's own words for the deployment that puts back what ran before. */
 const WENT_BACK = /roll(ing|ed)?[ -]?back/i;
 
