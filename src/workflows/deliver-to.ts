@@ -1,5 +1,12 @@
 import { workflowInfo } from '@temporalio/workflow';
-import type { BroughtBack, Dependent, EcsDependent, KubernetesDependent, Workload } from '../rotation/dependents';
+import type {
+  BroughtBack,
+  Dependent,
+  EcsDependent,
+  EcsUndoing,
+  KubernetesDependent,
+  Workload,
+} from '../rotation/dependents';
 import { secretPlace } from '../rotation/dependents';
 import type { StepActivities } from './saga/activities';
 import { all } from './saga/parts';
@@ -30,9 +37,13 @@ export async function deliverTo(dependent: Dependent, delivery: Delivery): Promi
 }
 
 async function deliverToEcs(dependent: EcsDependent, service: string, delivery: Delivery): Promise<void> {
-  const { activities, versionId, slots, patienceMs } = delivery;
+  const { context, activities, versionId, slots, patienceMs } = delivery;
   const { deployToEcs } = activities.waitLong(dependent.timeoutMs, patienceMs);
-  await slots.run(() => deployToEcs({ versionId, dependent, service, since: Date.now() }));
+  await slots.run(async () => {
+    const about = { since: Date.now(), undoing: undoingInEcs(versionId, context) };
+    const deployed = await deployToEcs({ versionId, dependent, service, ...about });
+    if (deployed?.gone) warnOnce(context, serviceGoneInWords(dependent, service));
+  });
 }
 
 async function deliverToKubernetes(dependent: KubernetesDependent, delivery: Delivery): Promise<void> {
@@ -74,6 +85,16 @@ function broughtBack(
 
 function goneInWords({ namespace }: KubernetesDependent, { kind, name }: Workload): string {
   return `There is no ${kind} ${namespace}/${name} any more, so that it was not given the old version again.`;
+}
+
+/** What has to be said with a version by which the delivery of the candidate is undone. */
+function undoingInEcs(versionId: string, { candidate, found }: RotationContext): EcsUndoing | undefined {
+  if (versionId === candidate || versionId !== found.labels.current) return undefined;
+  return { rotationBegan: workflowInfo().startTime.getTime() };
+}
+
+function serviceGoneInWords({ cluster }: EcsDependent, service: string): string {
+  return `There is no service ${service} of the ECS cluster ${cluster} any more, so that it was not given the old version again.`;
 }
 
 /** A compensation may be tried many times. */
