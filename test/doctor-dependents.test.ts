@@ -119,6 +119,20 @@ describe('of a Kubernetes dependent the doctor says', () => {
     ]);
   });
 
+  test('that a ClusterExternalSecret needs the right to read the ExternalSecret that it keeps, by the name of that one', async () => {
+    const source = '/apis/external-secrets.io/v1/clusterexternalsecrets/orders-db';
+    const kept = ES.replace('orders-db', 'everywhere');
+    const spec = { externalSecretName: 'everywhere', externalSecretSpec: { refreshInterval: '1h' } };
+    const objects = { [source]: named('orders-db', { spec }), [kept]: INVENTORY[ES] };
+    const { checks, asked } = examined({ objects, dependent: { sync: 'cluster-external-secret' } });
+    expect((await checks).map(({ state }) => state)).toEqual(['ok', 'ok']);
+    expect(asked.filter((right) => right.includes('externalsecrets'))).toEqual([
+      `get ${source}`,
+      `patch ${source}`,
+      `get ${kept}`,
+    ]);
+  });
+
   test('which rights are missing', async () => {
     const checks = await examined({ denied: ({ verb }) => verb === 'patch' || verb === 'watch' }).checks;
     expect(checks.at(-1)).toEqual({

@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { restartAnnotation } from '../../src/activities/delivery/kubernetes/restart-mark';
 import { Cause } from '../../src/rotation/errors';
 import type { Workload } from '../../src/rotation/dependents';
 import { startKubernetes } from '../lab/kubernetes/kubernetes';
 import type { Kubernetes } from '../lab/kubernetes/kubernetes';
 import { BUILD_MS, describeInCluster } from '../testbed/cluster';
-import { startDeliverer } from '../testbed/kubernetes-deliverer';
+import { SECRET_ID, startDeliverer } from '../testbed/kubernetes-deliverer';
 import type { Deliverer } from '../testbed/kubernetes-deliverer';
 import { DEPENDENT, NAMESPACE, changeTemplate, manifestOf, pathOf, replicaSetsOf } from '../testbed/kubernetes';
 import { testSideBySide } from '../testbed/side-by-side';
 import { until } from '../testbed/until';
+
+const MARK = restartAnnotation(DEPENDENT.secret, SECRET_ID);
 
 describeInCluster('restarting workloads of a cluster', () => {
   let cluster: Kubernetes;
@@ -38,13 +41,21 @@ describeInCluster('restarting workloads of a cluster', () => {
     return workload;
   }
 
+  /** Those of its pods. */
+  async function annotationsOf(workload: Workload): Promise<Record<string, string>> {
+    const found = await cluster.request<{
+      spec: { template: { metadata: { annotations?: Record<string, string> } } };
+    }>('GET', pathOf(workload));
+    return found?.spec.template.metadata.annotations ?? {};
+  }
+
   const restartedOnce = async (kind: Workload['kind']) => {
     const workload = await running({ kind, name: `once-${kind.toLowerCase()}` });
     const first = await deliverer.restart(DEPENDENT, workload, 'v-1');
     expect(first.failure).toBeUndefined();
     const after = await cluster.request<{ metadata: { generation: number } }>('GET', pathOf(workload));
     expect(after).toMatchObject({
-      spec: { template: { metadata: { annotations: { 'version.keyturn.dev/orders-db': 'v-1' } } } },
+      spec: { template: { metadata: { annotations: { [MARK]: 'v-1' } } } },
       status: { observedGeneration: after?.metadata.generation },
     });
     const again = await deliverer.restart(DEPENDENT, workload, 'v-1');
@@ -93,7 +104,36 @@ describeInCluster('restarting workloads of a cluster', () => {
         deliverer.restart({ ...DEPENDENT, secret: 'mail-api' }, workload, 'v-2'),
       ]);
       expect(both.map(({ failure }) => failure)).toEqual([undefined, undefined]);
-      expect(await replicaSetsOf(cluster, 'shared')).toBeLessThanOrEqual(3);
+      const marks = { [MARK]: 'v-1', [restartAnnotation('mail-api', SECRET_ID)]: 'v-2' };
+      expect(await annotationsOf(workload)).toMatchObject(marks);
+      expect([2, 3]).toContain(await replicaSetsOf(cluster, 'shared'));
+    },
+
+    async 'two secrets in one Kubernetes Secret that rotate at once each restart the workload once'() {
+      const slowly = { annotations: { 'keyturn.test/ready-after': '4s' } };
+      const workload = await running(deployment('two-in-one'), {}, slowly);
+      const [database, api] = ['production/database/orders', 'production/api-key/payments'];
+      const first = deliverer.restart(DEPENDENT, workload, 'v-1', { secretId: database });
+      await until('the first restart has begun', async () => (await replicaSetsOf(cluster, 'two-in-one')) === 2);
+      const second = deliverer.restart(DEPENDENT, workload, 'v-2', { secretId: api });
+      expect([(await first).failure, (await second).failure]).toEqual([undefined, undefined]);
+      const mark = (secretId: string) => restartAnnotation(DEPENDENT.secret, secretId);
+      expect(await annotationsOf(workload)).toMatchObject({ [mark(database)]: 'v-1', [mark(api)]: 'v-2' });
+      expect(await replicaSetsOf(cluster, 'two-in-one')).toBe(3);
+    },
+
+    async 'a restart that an earlier version of Keyturn began is not made again, and does not count for a later one'() {
+      const workload = await running(deployment('earlier'));
+      const annotations = { [`version.keyturn.dev/${DEPENDENT.secret}`]: 'v-1' };
+      await cluster.request('PATCH', pathOf(workload), { spec: { template: { metadata: { annotations } } } });
+      const patches = ({ calls }: { calls: string[] }) => calls.filter((call) => call.startsWith('PATCH')).length;
+      const restarts = [];
+      for (const version of ['v-1', 'v-2', 'v-1']) {
+        const restarted = await deliverer.restart(DEPENDENT, workload, version);
+        expect(restarted.failure).toBeUndefined();
+        restarts.push(patches(restarted));
+      }
+      expect(restarts).toEqual([0, 1, 1]);
     },
 
     async 'a rollout that is not to be waited for is only begun'() {
@@ -149,10 +189,7 @@ describeInCluster('restarting workloads of a cluster', () => {
 
       const deleted = deliverer.restart(DEPENDENT, workload, 'v-2');
       await until('the next restart has begun', async () => {
-        const found = await cluster.request<{
-          spec: { template: { metadata: { annotations?: Record<string, string> } } };
-        }>('GET', pathOf(workload));
-        return found?.spec.template.metadata.annotations?.['version.keyturn.dev/orders-db'] === 'v-2';
+        return (await annotationsOf(workload))[MARK] === 'v-2';
       });
       await cluster.request('DELETE', pathOf(workload));
       expect((await deleted).failure?.message).toContain('it was deleted while its pods were restarted');
@@ -167,7 +204,7 @@ describeInCluster('restarting workloads of a cluster', () => {
       const restarted = deliverer.restart(DEPENDENT, workload, 'v-1');
       await until('the restart has begun', async () => (await replicaSetsOf(cluster, 'undone')) === 2);
       // What kubectl rollout undo does.
-      const annotations = { 'version.keyturn.dev/orders-db': null };
+      const annotations = { [MARK]: null };
       await cluster.request('PATCH', pathOf(workload), { spec: { template: { metadata: { annotations } } } });
       expect((await restarted).failure).toMatchObject({
         type: Cause.RolloutFailed,

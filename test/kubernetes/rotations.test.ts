@@ -117,4 +117,18 @@ describeInCluster('a rotation whose secret is used in Kubernetes', () => {
     expect(message).toContain('there is no such workload');
     expect(await stage.bed.secrets.versionIds('lonely')).toEqual(before);
   });
+
+  test('is refused before anything changes when a key is mapped to a field that the secret does not have', async () => {
+    const dependents = [stage.dependentOn('mistyped', { keys: { password: 'passwort' } })];
+    await stage.bed.databases.alternatingUsers('mistyped', { declaration: { dependents } });
+    await stage.deploy('mistyped');
+    const before = await stage.bed.secrets.versionIds('mistyped');
+    const { type, message, details } = await failureOf(stage.bed.rotate('mistyped'));
+    expect({ type, details }).toMatchObject({
+      type: 'RotationRefused',
+      details: { step: 'lookAtDependents', cause: { type: 'SecretUnusable' } },
+    });
+    expect(message).toContain('has no field passwort');
+    expect(await stage.bed.secrets.versionIds('mistyped')).toEqual(before);
+  });
 });

@@ -11,6 +11,11 @@ import type { BroughtBack, KubernetesDependent, Workload } from '../../src/rotat
 import { watchProcessGroup } from '../lab/watcher';
 import { projectFile } from '../lab/project';
 
+/** Whose versions are delivered, when a test does not say it. */
+export const SECRET_ID = 'test/secret';
+
+type RestartAbout = Parameters<KubernetesClusters['restart']>[3];
+
 /** One delivery to Kubernetes, as an activity would make it. */
 interface Delivery {
   dependent: KubernetesDependent;
@@ -19,7 +24,7 @@ interface Delivery {
   text?: string;
   back?: BroughtBack;
   workload?: Workload;
-  about?: Parameters<KubernetesClusters['restart']>[3];
+  about?: RestartAbout;
   /** To look. */
   mustBeAvailable?: boolean;
   /** When the activity was scheduled first, in milliseconds since the epoch; now when absent. */
@@ -49,7 +54,7 @@ export interface Deliverer {
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about?: Delivery['about'],
+    about?: Partial<RestartAbout>,
   ): Promise<Delivered>;
   /** Ends it in the midst of what it does; what it has not answered yet rejects. */
   kill(): Promise<void>;
@@ -79,7 +84,8 @@ export function startDeliverer(kubeconfig: string): Deliverer {
   return {
     look: (dependent, mustBeAvailable) => ask({ dependent, versionId: '', mustBeAvailable }),
     sync: (dependent, versionId, text, more) => ask({ dependent, versionId, text, ...more }),
-    restart: (dependent, workload, versionId, about) => ask({ dependent, versionId, workload, about }),
+    restart: (dependent, workload, versionId, about) =>
+      ask({ dependent, versionId, workload, about: { secretId: SECRET_ID, ...about } }),
     async kill() {
       child.kill('SIGKILL');
       await exited;
@@ -124,10 +130,10 @@ async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, de
     result = await environment.run(
       (_input: object): Promise<object> => {
         if (mustBeAvailable !== undefined) return clusters.look(dependent, mustBeAvailable);
-        if (workload) return clusters.restart(dependent, workload, versionId, about);
+        if (workload && about) return clusters.restart(dependent, workload, versionId, about);
         return clusters.sync(dependent, versionId, text ?? '', back);
       },
-      { secretId: 'test/secret', step: 'deliver' },
+      { secretId: SECRET_ID, step: 'deliver' },
     );
   } catch (error) {
     const { type, message, nonRetryable } = error as ApplicationFailure;

@@ -13,6 +13,7 @@ import type { StepInput } from '../step-input';
 import type { DeployResult, EcsServices } from './ecs';
 import { seeHealthy } from './http';
 import type { KubernetesClusters, RestartResult } from './kubernetes/clusters';
+import { seeMappedFields } from './kubernetes/mapped-fields';
 import type { SyncResult } from './kubernetes/sync-result';
 
 export interface DeliverInput extends StepInput {
@@ -58,7 +59,7 @@ export interface DeployInput extends StepInput {
 }
 
 export interface DeliveryDependencies {
-  secrets: Pick<SecretStore, 'readVersion'>;
+  secrets: Pick<SecretStore, 'readVersion' | 'describe'>;
   kubernetes: KubernetesClusters;
   ecs: EcsServices;
 }
@@ -66,7 +67,11 @@ export interface DeliveryDependencies {
 export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryDependencies) {
   return {
     /** Sees that there is everything that a delivery will need, before anything is changed. */
-    async lookAtDependents({ dependents, mustBeAvailable = false }: LookAtDependentsInput): Promise<SeenDependents> {
+    async lookAtDependents({
+      secretId,
+      dependents,
+      mustBeAvailable = false,
+    }: LookAtDependentsInput): Promise<SeenDependents> {
       const resourceVersions: SeenDependents['resourceVersions'] = {};
       await Promise.all(
         dependents.map(async (dependent) => {
@@ -76,6 +81,7 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
           if (resourceVersion !== undefined) resourceVersions[secretPlace(dependent)] = resourceVersion;
         }),
       );
+      await seeMappedFields(secrets, secretId, dependents);
       return { resourceVersions };
     },
 
@@ -95,8 +101,8 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
 
     /** Has a workload started anew for a version, once, and waits until it is available. */
     async restartWorkload({ versionId, dependent, workload, ...about }: RestartInput): Promise<RestartResult> {
-      const { back, changedAt } = about;
-      return kubernetes.restart(dependent, workload, versionId, { ...back, changedAt });
+      const { secretId, back, changedAt } = about;
+      return kubernetes.restart(dependent, workload, versionId, { secretId, ...back, changedAt });
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */

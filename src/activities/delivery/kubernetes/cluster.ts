@@ -14,6 +14,7 @@ import { Refusal, refusalOf, unansweredBecause } from './refusals';
 import { cancellation } from './waiting';
 
 const ANSWER_TIMEOUT_MS = 15_000;
+const UNAUTHENTICATED = 401;
 const JSON_ANSWER = 'application/json';
 /** Leaves out everything but the metadata (Kubernetes API concepts, 'Metadata-only fetches'). */
 const METADATA_ANSWER = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
@@ -62,7 +63,7 @@ export interface Cluster {
   versionsOf(group: string): Promise<string[]>;
 }
 
-/** Finds clusters by their context. Each is connected once, and again after it refused the credentials. */
+/** Finds clusters by their context. Each is connected once, and again when it refuses the credentials. */
 export function connectedClusters(): (context: string | undefined) => Promise<Cluster> {
   const clusters = new Map<string, Promise<Cluster>>();
   return (context) => {
@@ -70,7 +71,8 @@ export function connectedClusters(): (context: string | undefined) => Promise<Cl
     let cluster = clusters.get(key);
     if (!cluster) {
       const forget = () => clusters.delete(key);
-      cluster = connect(context).then((connection) => clusterOver(connection, forget));
+      const connectAgain = () => connect(context);
+      cluster = connect(context).then((connection) => clusterOver(connection, connectAgain, forget));
       cluster.catch(forget);
       clusters.set(key, cluster);
     }
@@ -81,9 +83,30 @@ export function connectedClusters(): (context: string | undefined) => Promise<Cl
 /** Without a signal of its own it is given the time of an answer. */
 type Call = Pick<HttpRequest, 'path'> & Partial<HttpRequest> & { accept?: string };
 
-function clusterOver(connection: Connection, onRefusedCredentials: () => void): Cluster {
-  const { cluster } = connection;
+function clusterOver(
+  first: Connection,
+  connectAgain: () => Promise<Connection>,
+  onRefusedCredentials: () => void,
+): Cluster {
+  const { cluster } = first;
   const breaker = circuitBreakerFor(`The API server of ${cluster}`);
+  let connection = Promise.resolve(first);
+
+  /** One request. When its credentials are refused they may have been renewed since they were read: it is repeated once with those of now. */
+  async function sendOnceMore(request: HttpRequest): Promise<IncomingMessage> {
+    const used = connection;
+    const response = await (await used).send(request);
+    if (response.statusCode !== UNAUTHENTICATED) return response;
+    response.resume();
+    // Other requests may have been refused at the same time.
+    if (connection === used) connection = connectAgain();
+    try {
+      return await (await connection).send(request);
+    } catch (error) {
+      onRefusedCredentials();
+      throw error;
+    }
+  }
 
   /** One request, whose answer is 2xx. */
   async function send(
@@ -94,10 +117,10 @@ function clusterOver(connection: Connection, onRefusedCredentials: () => void): 
     const headers = { accept: accept ?? JSON_ANSWER, ...request.headers };
     let response: IncomingMessage;
     try {
-      response = await connection.send({ ...request, method, path, headers, signal });
+      response = await sendOnceMore({ ...request, method, path, headers, signal });
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return response;
-      if (status === 401) onRefusedCredentials();
+      if (status === UNAUTHENTICATED) onRefusedCredentials();
       throw refusalOf(asked, status, await textOf(response), response.headers['retry-after']);
     } catch (error) {
       cancellation().throwIfAborted();

@@ -14,6 +14,7 @@ import { waitForReloader } from './reloader';
 import { seePermitted } from './rights';
 import { restartByAnnotation, seeRestartable, workloadTarget } from './rollout';
 import { expectedKeys } from './secret-digest';
+import type { ExpectedKeys } from './secret-digest';
 import { syncByOperator } from './sync';
 import type { SyncResult } from './sync-result';
 
@@ -51,16 +52,17 @@ export interface KubernetesClusters {
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
    * not wait; with `restart: none` it does nothing.
    *
-   * @param about `undoes`: the version that is taken back. The restart is then one of its own, and of its own for each rotation that takes
-   * it back (`undoneBy`), because pods may have started with that one after the Secret had changed; a workload that is gone is no failure,
-   * and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret got the version, for `restart: reloader`.
+   * @param about `secretId`: whose version it is, in Secrets Manager. `undoes`: the version that is taken back. The restart is then one of
+   * its own, and of its own for each rotation that takes it back (`undoneBy`), because pods may have started with that one after the Secret
+   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret
+   * got the version, for `restart: reloader`.
    * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
   restart(
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about?: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { changedAt?: number },
+    about: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { secretId: string; changedAt?: number },
   ): Promise<RestartResult>;
 }
 
@@ -70,14 +72,10 @@ export function createKubernetesClusters(): KubernetesClusters {
   return {
     async look(dependent, mustBeAvailable) {
       const cluster = await clusterOf(dependent.context);
-      if (dependent.sync !== 'push') {
-        const { externalSecret } = await findSyncSource(cluster, dependent);
-        // The way back will read it, and whether that is allowed is known by its name only.
-        if (dependent.expect === 'any-change') await cluster.read(externalSecret, 'metadata');
-      }
+      const source = dependent.sync === 'push' ? undefined : await findSyncSource(cluster, dependent);
       const restarted = dependent.restart === 'none' ? [] : dependent.workloads;
       const states = await Promise.all(restarted.map((workload) => seeRestartable(cluster, dependent, workload)));
-      await seePermitted(cluster, dependent);
+      await seePermitted(cluster, dependent, source?.externalSecret);
       if (mustBeAvailable && dependent.waitFor === 'available') {
         restarted.forEach((workload, n) => seeAvailable(workloadTarget(cluster, dependent, workload), states[n]));
       }
@@ -92,18 +90,18 @@ export function createKubernetesClusters(): KubernetesClusters {
         const keys = expectedKeys(dependent, versionId, text);
         return pushToSecret(cluster, dependent, keys, back);
       }
-      const isSeenByChange = dependent.expect === 'any-change';
-      const expected = isSeenByChange ? new Map() : expectedKeys(dependent, versionId, text);
+      const expected = comparableKeys(dependent, versionId, text, back);
       return syncByOperator(cluster, dependent, versionId, expected, back);
     },
-    async restart(dependent, workload, versionId, { undoes, undoneBy, changedAt } = {}) {
+    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt }) {
       if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
       try {
         if (dependent.restart === 'reloader') {
           await waitForReloader(cluster, dependent, workload, { changedAt, isUndoing: undoes !== undefined });
         } else {
-          await restartByAnnotation(cluster, dependent, workload, restartMark(versionId, undoes, undoneBy));
+          const mark = restartMark(versionId, undoes, undoneBy);
+          await restartByAnnotation(cluster, dependent, workload, { secretId, mark });
         }
         return { gone: false };
       } catch (error) {
@@ -113,6 +111,26 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
     },
   };
+}
+
+/**
+ * What the mapped keys must hold; `undefined` where that cannot be compared: what a template makes of a version, and a version that is
+ * brought back and lacks a mapped field. The one that is taken back will have lacked it too.
+ */
+function comparableKeys(
+  dependent: KubernetesDependent,
+  versionId: string,
+  text: string,
+  back: BroughtBack | undefined,
+): ExpectedKeys | undefined {
+  if (dependent.expect === 'any-change') return undefined;
+  try {
+    return expectedKeys(dependent, versionId, text);
+  } catch (error) {
+    const isUnusable = error instanceof ApplicationFailure && error.type === Cause.SecretUnusable;
+    if (isUnusable && back?.undoes !== undefined) return undefined;
+    throw error;
+  }
 }
 
 /** A mark that is there already restarts nothing: only what is called again for the same reason may find it. */

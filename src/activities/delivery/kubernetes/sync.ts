@@ -30,25 +30,24 @@ type Look = (secret: SecretObject | undefined) => string | undefined;
 /**
  * Has External Secrets Operator sync a Kubernetes Secret, and waits until the Secret holds the version.
  *
- * @param expected what the mapped keys must hold; not looked at with `expect: any-change`.
+ * @param expected what the mapped keys must hold; absent where that cannot be compared.
  * @param back absent for a version that is new to the Secret. Otherwise the Secret may hold it already, so that a change cannot be waited
- * for: with `expect: any-change` the operator's word counts that it has synced since it was asked to.
+ * for: where nothing can be compared, the operator's word counts that it has synced since it was asked to.
  * @throws NotSynced with what was seen last, and why, when it does not come in time.
  */
 export async function syncByOperator(
   cluster: Cluster,
   dependent: KubernetesDependent,
   versionId: string,
-  expected: ExpectedKeys,
+  expected: ExpectedKeys | undefined,
   back?: BroughtBack,
 ): Promise<SyncResult> {
   const { namespace, secret: name, syncTimeoutMs } = dependent;
   const secret = { resource: SECRETS, namespace, name };
   let end = endOfWait(syncTimeoutMs);
-  const isSeenByChange = dependent.expect === 'any-change';
   let before = await cluster.read<SecretObject>(secret);
   let untouched = isUntouched(before, back);
-  const isThere = () => (isSeenByChange ? untouched : whatIsMissing(before, expected) === undefined);
+  const isThere = () => (expected ? whatIsMissing(before, expected) === undefined : untouched);
   if (isThere()) {
     if (await hasAskedAgainAfterAnother(cluster, dependent, versionId, back)) {
       const after = await cluster.read<SecretObject>(secret);
@@ -63,7 +62,7 @@ export async function syncByOperator(
   // However late it begins: no attempt before this one has used up its time.
   if (source.asked?.versionId !== versionId) end = Date.now() + syncTimeoutMs;
   let missing: string;
-  if (isSeenByChange && back) {
+  if (!expected && back) {
     if (await isSyncedOnceMore(cluster, source, versionId, end)) {
       const after = await cluster.read<SecretObject>(secret);
       const came = contentDigest(after) !== contentDigest(before);
@@ -72,9 +71,7 @@ export async function syncByOperator(
     }
     missing = 'External Secrets Operator has not synced it since it was asked to';
   } else {
-    const look: Look = isSeenByChange
-      ? hasChanged(source, versionId, before)
-      : (state) => whatIsMissing(state, expected);
+    const look: Look = expected ? (state) => whatIsMissing(state, expected) : hasChanged(source, versionId, before);
     const sight = await waitForSight(cluster, dependent, versionId, { source, before, look, end });
     if (sight.is === 'there') return { untouched: false, came: true, changedAt: changedTime(sight.state) };
     missing = sight.missing;
