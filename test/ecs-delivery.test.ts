@@ -411,8 +411,8 @@ describe('a rotation', () => {
         : [],
     );
     const servicesOf = (version?: string) =>
-      new Set(deployed.flatMap(({ versionId, service }) => (versionId === version ? service : [])));
-    expect(servicesOf(handle.firstExecutionRunId)).toEqual(new Set(['late']));
-    expect(servicesOf(current)).toEqual(new Set(['late', 'present']));
+      deployed.flatMap(({ versionId, service }) => (versionId === version ? service : [])).sort();
+    expect(servicesOf(handle.firstExecutionRunId)).toEqual(['late']);
+    expect(servicesOf(current)).toEqual(['late', 'present']);
   });
 });

@@ -21,7 +21,11 @@ const SETS = {
     'what-is-in-the-way-is-kept-apart',
     'what-is-the-same-is-delivered-again',
   ],
-  'all-changes-of-late-2026': ['a-failed-sync-stops-restarts', 'undoing-waits-for-no-other-dependent'],
+  'all-changes-of-late-2026': [
+    'a-failed-sync-stops-restarts',
+    'undoing-waits-for-no-other-dependent',
+    'what-is-deployed-stays-deployed',
+  ],
 } as const;
 
 type Change = (typeof SETS)[keyof typeof SETS][number];

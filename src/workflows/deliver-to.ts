@@ -8,6 +8,7 @@ import type {
   Workload,
 } from '../rotation/dependents';
 import { secretPlace } from '../rotation/dependents';
+import { isInForce } from './changes';
 import type { StepActivities } from './saga/activities';
 import { all } from './saga/parts';
 import type { RotationContext } from './saga/step';
@@ -36,14 +37,20 @@ export async function deliverTo(dependent: Dependent, delivery: Delivery): Promi
   }
 }
 
+/** ECS cannot tell one deployment from another for the same version: one that is done must not be asked for again. */
 async function deliverToEcs(dependent: EcsDependent, service: string, delivery: Delivery): Promise<void> {
   const { context, activities, versionId, slots, patienceMs } = delivery;
+  const { since, done } = context.ecs;
+  const asked = `${dependent.cluster}/${service} ${versionId}`;
+  if (done.includes(asked) && isInForce('what-is-deployed-stays-deployed')) return;
   const { deployToEcs } = activities.waitLong(dependent.timeoutMs, patienceMs);
   await slots.run(async () => {
-    const about = { since: Date.now(), undoing: undoingInEcs(versionId, context) };
-    const deployed = await deployToEcs({ versionId, dependent, service, ...about });
+    const isAgain = since[asked] !== undefined;
+    const about = { since: (since[asked] ??= Date.now()), undoing: undoingInEcs(versionId, context) };
+    const deployed = await deployToEcs({ versionId, dependent, service, ...about, ...(isAgain && { isAgain }) });
     if (deployed?.gone) warnOnce(context, serviceGoneInWords(dependent, service));
   });
+  done.push(asked);
 }
 
 async function deliverToKubernetes(dependent: KubernetesDependent, delivery: Delivery): Promise<void> {

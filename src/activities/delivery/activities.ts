@@ -54,6 +54,8 @@ export interface DeployInput extends StepInput {
   service: string;
   /** When the delivery of the version began, in milliseconds since the epoch; the same when it has to be called anew. */
   since?: number;
+  /** An earlier call for the same delivery has failed. */
+  isAgain?: boolean;
   /** Absent for a version that is new to the tasks. */
   undoing?: EcsUndoing;
 }

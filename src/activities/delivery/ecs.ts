@@ -7,6 +7,7 @@ import { Cause } from '../../rotation/errors';
 import { failure } from '../failures';
 import { createEcsCalls } from './ecs-calls';
 import { deploymentsBegunSince, isUntouchedSince, judgeDeployment, lastWordsSince } from './ecs-deployment';
+import type { DeploymentVerdict } from './ecs-deployment';
 
 export interface DeployResult {
   /** There is no such service any more, so that nothing is left to take a version back from. */
@@ -26,16 +27,18 @@ export interface EcsServices {
    * same activity starts no further deployment, nor does a later call with the same `since`.
    *
    * @param about `since`: when the delivery began, in milliseconds since the epoch; when the activity was scheduled first when absent.
+   * `isAgain`: an earlier call with that `since` has failed; a deployment that has failed by now is not taken up, but followed by another.
    * `undoing`: a service that is gone is no failure then, nor is one that may not be deployed where no task has started since the rotation
    * began; elsewhere NotRestarted says that it may not be.
    * @throws RolloutFailed when the deployment fails or takes too long, and when there is nothing to deploy; PermissionDenied; NotRestarted;
    * and, to be tried again, Throttled and TargetUnavailable.
    */
-  deploy(
-    dependent: EcsDependent,
-    service: string,
-    about?: { since?: number; undoing?: EcsUndoing },
-  ): Promise<DeployResult>;
+  deploy(dependent: EcsDependent, service: string, about?: Asked & { undoing?: EcsUndoing }): Promise<DeployResult>;
+}
+
+interface Asked {
+  since?: number;
+  isAgain?: boolean;
 }
 
 /** A deployment takes minutes as a rule; the first looks are for services that run no tasks. Milliseconds. */
@@ -50,7 +53,7 @@ const CLOCKS_APART_MS = 60_000;
  * UpdateService takes no token, so ECS cannot tell a repeated request from a new one. Whether a deployment was started already is
  * therefore read from when the service's deployments began. The first attempt of a delivery always starts one. A later attempt or call
  * takes up the deployment that began since the delivery did, if there is one, whoever started it: its tasks begin after the version was
- * promoted, and so read it. The clocks of Temporal and of AWS must agree: where Temporal's is ahead, an attempt that follows
+ * promoted, and so read it. A call after one that failed takes up the newest of them, unless that one has failed. The clocks of Temporal and of AWS must agree: where Temporal's is ahead, an attempt that follows
  * a lost answer may start one further deployment; where it is behind, a later attempt may take up one that began just before.
  *
  * @param client must not retry by itself: a repeated UpdateService starts a further deployment.
@@ -58,22 +61,25 @@ const CLOCKS_APART_MS = 60_000;
 export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices {
   const ecs = createEcsCalls(client);
 
-  async function begin(cluster: string, service: string, from?: number): Promise<{ since: number; seen: boolean }> {
+  async function begin(cluster: string, service: string, { since, isAgain = false }: Asked): Promise<Begun> {
     const { info } = Context.current();
-    const began = from ?? info.scheduledTimestampMs;
+    const began = since ?? info.scheduledTimestampMs;
     const { deployments } = await ecs.describe(cluster, service);
-    if (info.attempt > 1 || info.scheduledTimestampMs - began > AT_ONCE_MS) {
+    if (isAgain || info.attempt > 1 || info.scheduledTimestampMs - began > AT_ONCE_MS) {
       const begun = deploymentsBegunSince(began, deployments);
-      if (begun.length > 0) return { since: Math.min(...begun.map(({ createdAt }) => createdAt)), seen: true };
+      const [newest] = begun;
+      if (newest && isAgain) {
+        const own = { since: newest.createdAt, seen: true };
+        const isEarlier = newest.createdAt < info.scheduledTimestampMs;
+        if (!isEarlier || isUnderWay(judgeDeployment(deployments, own))) return own;
+      } else if (newest) {
+        return { since: Math.min(...begun.map(({ createdAt }) => createdAt)), seen: true };
+      }
     }
     return { since: await ecs.startDeployment(cluster, service), seen: false };
   }
 
-  async function waitForDeployment(
-    { cluster, timeoutMs }: EcsDependent,
-    service: string,
-    own: { since: number; seen: boolean },
-  ): Promise<void> {
+  async function waitForDeployment({ cluster, timeoutMs }: EcsDependent, service: string, own: Begun): Promise<void> {
     const context = Context.current();
     const who = `the service ${service} of the ECS cluster ${cluster}`;
     const deadline = Math.min(own.since, Date.now()) + timeoutMs;
@@ -104,9 +110,9 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
   }
 
   /** @returns nothing where none can be begun and none is needed, because no task has started with what is taken back. */
-  async function beginUndoing(cluster: string, service: string, { rotationBegan }: EcsUndoing, from?: number) {
+  async function beginUndoing(cluster: string, service: string, { rotationBegan }: EcsUndoing, asked: Asked) {
     try {
-      return await begin(cluster, service, from);
+      return await begin(cluster, service, asked);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       if (await isUntouched(cluster, service, rotationBegan - CLOCKS_APART_MS)) return undefined;
@@ -138,10 +144,10 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
       );
     },
 
-    async deploy(dependent, service, { since, undoing } = {}) {
+    async deploy(dependent, service, { undoing, ...asked } = {}) {
       const { cluster } = dependent;
       try {
-        const own = await (undoing ? beginUndoing(cluster, service, undoing, since) : begin(cluster, service, since));
+        const own = await (undoing ? beginUndoing(cluster, service, undoing, asked) : begin(cluster, service, asked));
         if (own) await waitForDeployment(dependent, service, own);
         return { gone: false };
       } catch (error) {
@@ -151,6 +157,16 @@ export function createEcsServices(client: Pick<ECSClient, 'send'>): EcsServices 
       }
     },
   };
+}
+
+/** When the deployment that counts began, by ECS's clock, and whether DescribeServices has shown it yet. */
+interface Begun {
+  since: number;
+  seen: boolean;
+}
+
+function isUnderWay({ state }: DeploymentVerdict): boolean {
+  return state === 'done' || state === 'waiting';
 }
 
 const REFUSALS = new Set<string>([Cause.PermissionDenied, Cause.RolloutFailed]);

@@ -23,6 +23,13 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
     /** When one got a version: `{place} {versionId}`, in milliseconds since the epoch by the API server's clock. */
     changedAt: Record<string, number>;
   };
+  /** The deployments of ECS services that this rotation has asked for: `{cluster}/{service} {versionId}`. */
+  ecs: {
+    /** When each was asked for first, in milliseconds since the epoch. */
+    since: Record<string, number>;
+    /** Those that were seen through. */
+    done: string[];
+  };
   /** API keys: what the steps so far have found and made. */
   keys: KeysOfRotation;
 }
