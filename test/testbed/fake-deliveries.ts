@@ -28,8 +28,8 @@ export interface FakeOutside {
 export interface FakeDelivery {
   dependents: Dependent[];
   delivery?: Partial<DeliveryPlan>;
-  /** There is no version yet. */
-  isFirst?: true;
+  /** The secret as it is found; with {@link OLD} as AWSCURRENT when absent. */
+  found?: SecretInspection;
   rollbackMs?: number;
   workflow?: 'rotateAppSecret' | 'deliverSecret';
   outside: FakeOutside;
@@ -95,10 +95,8 @@ function fakeActivities(environment: string, scriptOf: (input: StepInput) => Fak
   const outsideOf = (input: StepInput) => scriptOf(input)?.outside ?? {};
   return {
     loadPlan: (input: StepInput) => Promise.resolve(planOf(environment, input.secretId, scriptOf(input))),
-    inspectSecret: (input: StepInput): Promise<SecretInspection> => {
-      const isFirst = scriptOf(input)?.isFirst ?? false;
-      return Promise.resolve({ exists: !isFirst, labels: isFirst ? {} : { current: OLD } });
-    },
+    inspectSecret: (input: StepInput): Promise<SecretInspection> =>
+      Promise.resolve(scriptOf(input)?.found ?? { exists: true, labels: { current: OLD } }),
     lookAtDependents: (_input: LookAtDependentsInput) => Promise.resolve({ resourceVersions: {} }),
     createCandidate: nothing,
     moveLabels: nothing,

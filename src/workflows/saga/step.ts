@@ -75,6 +75,11 @@ export interface Step<P extends RotationPlan> {
     run(context: RotationContext<P>, activities: StepActivities): Promise<void>;
     /** Left out when this says so. */
     when?(context: RotationContext<P>): boolean;
+    /**
+     * What stays as it is because there is nothing to go back to, as warnings; `undefined` where there is something. It is then not run, and
+     * not said to be undone. Asked when the undoing comes to it.
+     */
+    leaves?(context: RotationContext<P>): string[] | undefined;
     /** It passes on what the other compensations restore, and so comes after them. */
     afterTheOthers?: true;
     /** It would remove what is needed to finish a compensation that failed, and is then left out. */
