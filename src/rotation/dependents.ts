@@ -75,11 +75,17 @@ export interface EcsDependent {
   timeoutMs: number;
 }
 
+/** Said with a version that the services had before, by which a delivery of another one is undone. */
+export interface EcsUndoing {
+  /** When the rotation began, in milliseconds since the epoch: nothing that is older can have started with the other version. */
+  rotationBegan: number;
+}
+
 /** How a version is brought to several dependents. */
 export interface DeliveryPlan {
-  /** One dependent after another, in the catalog's order; all at once otherwise. */
+  /** One dependent after another, in the catalog's order; all at once otherwise, and when they are taken back. */
   inOrder: boolean;
-  /** How many workloads are restarted at once. */
+  /** How many workloads are restarted at once; in each cluster, when they are taken back. */
   maxRestartsAtOnce: number;
 }
 

@@ -1,26 +1,28 @@
-import { workflowInfo } from '@temporalio/workflow';
-import type { BroughtBack, Dependent, HttpDependent, KubernetesDependent, Workload } from '../rotation/dependents';
-import { secretPlace, workloadPlace } from '../rotation/dependents';
-import { Cause } from '../rotation/errors';
+import type { Dependent, EcsDependent, HttpDependent, KubernetesDependent } from '../rotation/dependents';
 import type { RotationPlan } from '../rotation/plan';
 import { isInForce } from './changes';
+import { deliverTo } from './deliver-to';
 import type { StepActivities } from './saga/activities';
 import { causeOf } from './saga/failures';
+import { all, throwTogether } from './saga/parts';
+import { PartsFailed } from './saga/parts-failed';
 import type { RotationContext, Step } from './saga/step';
+import { Slots } from './slots';
 
-const namesOf = ({ plan }: RotationContext) => plan.dependents.map(({ name }) => name).join(', ') || 'no dependents';
+const nameOf = ({ name }: Dependent) => name;
+const namesOf = ({ plan }: RotationContext) => plan.dependents.map(nameOf).join(', ') || 'no dependents';
 
 /** Those that read the secret themselves, and are only asked how they are. */
 export const isAsked = (dependent: Dependent): dependent is HttpDependent => dependent.kind === 'http';
 
 /** Those that are given the version. */
-export const isGiven = (dependent: Dependent) => !isAsked(dependent);
+export const isGiven = (dependent: Dependent): dependent is KubernetesDependent | EcsDependent => !isAsked(dependent);
 
 /** A workload that is missing would only be found after the secret had changed. */
 export const lookAtDependents: Step<RotationPlan> = {
   name: 'lookAtDependents',
   summary: ({ plan }) => {
-    const names = plan.dependents.filter(isGiven).map(({ name }) => name);
+    const names = plan.dependents.filter(isGiven).map(nameOf);
     return `look whether ${names.join(', ') || 'the dependents'} can be given a new version`;
   },
   when: ({ plan }) => plan.dependents.some(isGiven),
@@ -52,8 +54,9 @@ export const deliver: Step<RotationPlan> = {
   when: ({ plan }) => plan.dependents.length > 0,
   run: (context, activities) => deliverVersion(context, activities, context.candidate),
   undo: {
-    summary: (context) => `deliver the old version to ${namesOf(context)} again`,
+    summary: (context) => deliverAgain(namesOf(context)),
     afterTheOthers: true,
+    leaves: (context) => (context.found.labels.current ? undefined : whatKeepsTheFirst(context)),
     run: async (context, activities) => {
       const { current } = context.found.labels;
       if (current) await deliverVersion(context, activities, current);
@@ -61,20 +64,104 @@ export const deliver: Step<RotationPlan> = {
   },
 };
 
+/** What may go on with a secret's first version, of which there is none before. */
+function whatKeepsTheFirst({ plan: { dependents, secretId }, found }: RotationContext): string[] {
+  return dependents.filter(isGiven).map((dependent) => {
+    const what = found.exists
+      ? `the version that ${secretId} keeps as AWSCURRENT`
+      : `what ${secretId} held, which this rollback deletes: rotate again, or take it away there`;
+    return `${usersOf(dependent)} may have ${what}. It was the first, so that there is none to deliver instead.`;
+  });
+}
+
+function usersOf(dependent: KubernetesDependent | EcsDependent): string {
+  if (dependent.kind === 'ecs')
+    return `The tasks of ${dependent.services.join(', ')} in the ECS cluster ${dependent.cluster}`;
+  const { context, namespace, secret } = dependent;
+  const where = context === undefined ? '' : ` in the cluster of context ${context}`;
+  return `The Secret ${namespace}/${secret}${where}, and the pods that use it,`;
+}
+
+const deliverAgain = (names: string) => `deliver the old version to ${names} again`;
+
 const MOST_RESTARTS = 10;
+/**
+ * For how long an activity of a delivery that goes back is begun again. When all have ended, all that failed are tried again: one that
+ * was out of reach for a day must not keep another waiting that somebody has mended meanwhile.
+ */
+const PATIENCE_GOING_BACK_MS = 5 * 60_000;
 
 /** First to those that are given the version, then a look at the health of those that are only asked. */
 async function deliverVersion(context: RotationContext, activities: StepActivities, versionId: string): Promise<void> {
   const { dependents, delivery } = context.plan;
   const given = dependents.filter(isGiven);
   const isForward = versionId === context.candidate;
+  const isApart = !isForward && isInForce('undoing-waits-for-no-other-dependent');
   // What is undone is undone wherever it can be; going forward, one failure is enough to stop for.
-  const restarting = slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, isForward);
-  const give = (dependent: Dependent) => deliverTo(dependent, versionId, context, activities, restarting);
-  if (!delivery?.inOrder) await all(given.map(give));
-  else if (isForward) for (const dependent of given) await give(dependent);
-  else await eachInOrder(given, give);
-  await askHealth(context, activities, versionId);
+  const newSlots = () => new Slots(delivery?.maxRestartsAtOnce ?? MOST_RESTARTS, isForward);
+  const slotsOf = isApart ? onePerCluster(newSlots) : onlyOne(newSlots());
+  const give = (dependent: Dependent) =>
+    deliverTo(dependent, {
+      context,
+      activities,
+      versionId,
+      slots: slotsOf(dependent),
+      ...(isApart && { patienceMs: PATIENCE_GOING_BACK_MS }),
+    });
+  const bring = (dependent: Dependent) => orStop(slotsOf(dependent), give(dependent));
+  const giveBack = (dependent: Dependent) => orLeave(dependent.name, give(dependent));
+  const giveOne = isForward ? bring : giveBack;
+  if (isApart || !delivery?.inOrder) await all(given.map(giveOne));
+  else if (isForward) for (const dependent of given) await giveOne(dependent);
+  else await eachInOrder(given, giveOne);
+  const asking = askHealth(context, activities, versionId);
+  await (isForward ? asking : orLeave(dependents.filter(isAsked).map(nameOf).join(', '), asking));
+}
+
+/** Lets no restart begin any more after a failure: after that of a sync, too. */
+async function orStop(slots: Slots, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (isInForce('a-failed-sync-stops-restarts')) slots.stop(error);
+    throw error;
+  }
+}
+
+/** Says, of what could not be undone, to whom the old version has still to be delivered. */
+async function orLeave(names: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    throw new PartsFailed([{ todo: deliverAgain(names), cause: causeOf(error) }]);
+  }
+}
+
+const onlyOne = (slots: Slots) => () => slots;
+
+/** A cluster out of reach takes no turn from the workloads of the others. */
+function onePerCluster(newSlots: () => Slots): (dependent: Dependent) => Slots {
+  const slots: Record<string, Slots> = {};
+  return (dependent) => (slots[clusterOf(dependent)] ??= newSlots());
+}
+
+function clusterOf(dependent: Dependent): string {
+  if (dependent.kind === 'http') return dependent.kind;
+  return `${dependent.kind} ${dependent.kind === 'ecs' ? dependent.cluster : (dependent.context ?? '')}`;
+}
+
+/** What runs of before do: one after another, and on after a failure. */
+async function eachInOrder<T>(each: T[], work: (one: T) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const one of each) {
+    try {
+      await work(one);
+    } catch (error) {
+      if (!isInForce('undoing-in-order-goes-on-after-a-failure')) throw error;
+      failures.push(error);
+    }
+  }
+  throwTogether(failures);
 }
 
 /** Looks at the health of the dependents that read the secret themselves. */
@@ -88,138 +175,4 @@ export async function askHealth(
   const patience = Math.max(...asked.map(({ timeoutMs }) => timeoutMs));
   // The activity knows when the dependents' time is over; what comes on top is for workers that are down or busy.
   await activities.wait(patience + context.plan.timeouts.stepMs).deliver({ versionId, dependents: asked });
-}
-
-async function deliverTo(
-  dependent: Dependent,
-  versionId: string,
-  context: RotationContext,
-  activities: StepActivities,
-  restarting: Slots,
-): Promise<void> {
-  const { waitLong } = activities;
-  switch (dependent.kind) {
-    case 'http':
-      return;
-    case 'kubernetes':
-      return deliverToKubernetes(dependent, versionId, context, activities, restarting);
-    case 'ecs':
-      await all(
-        dependent.services.map((service) =>
-          restarting(() =>
-            waitLong(dependent.timeoutMs).deployToEcs({ versionId, dependent, service, since: Date.now() }),
-          ),
-        ),
-      );
-  }
-}
-
-async function deliverToKubernetes(
-  dependent: KubernetesDependent,
-  versionId: string,
-  context: RotationContext,
-  { waitLong }: StepActivities,
-  restarting: Slots,
-): Promise<void> {
-  const { workloads, restart, syncTimeoutMs, timeoutMs } = dependent;
-  const back = broughtBack(dependent, versionId, context);
-  const seen = { resourceVersion: context.kubernetes.resourceVersions[secretPlace(dependent)] };
-  const sync = await waitLong(syncTimeoutMs).syncToKubernetes({ versionId, dependent, back, seen });
-  // No pod can have started with anything else.
-  if (restart === 'none' || (back?.undoes !== undefined && sync?.untouched)) return;
-  const { changedAt: known } = context.kubernetes;
-  const arrival = `${secretPlace(dependent)} ${versionId}`;
-  // Where it came earlier, what the Secret says now may be the time of something else that was written.
-  const changedAt = sync?.came ? sync.changedAt : (known[arrival] ?? sync?.changedAt);
-  if (changedAt !== undefined) known[arrival] = changedAt;
-  const restartOne = async (workload: Workload) => {
-    // Where the Secret did not change, whoever restarts it otherwise had no reason to.
-    const isNew = back === undefined && sync?.came;
-    const revision = isNew ? context.kubernetes.revisions[workloadPlace(dependent, workload)] : undefined;
-    const about = { back, changedAt, seen: { ...seen, revision } };
-    const restarted = await waitLong(timeoutMs).restartWorkload({ versionId, dependent, workload, ...about });
-    if (restarted?.gone) warnOnce(context, goneInWords(dependent, workload));
-  };
-  await all(workloads.map((workload) => restarting(() => restartOne(workload))));
-}
-
-/** What has to be said with a version that was AWSCURRENT when the rotation began. */
-function broughtBack(
-  dependent: KubernetesDependent,
-  versionId: string,
-  { candidate, found, kubernetes }: RotationContext,
-): BroughtBack | undefined {
-  if (versionId !== found.labels.current) return undefined;
-  if (versionId === candidate) return {};
-  const { firstExecutionRunId } = workflowInfo();
-  return {
-    undoes: candidate,
-    // AWSPREVIOUS, or a version that AWS named, is the same when it is tried again.
-    ...(candidate !== firstExecutionRunId && { undoneBy: firstExecutionRunId }),
-    resourceVersion: kubernetes.resourceVersions[secretPlace(dependent)],
-  };
-}
-
-function goneInWords({ namespace }: KubernetesDependent, { kind, name }: Workload): string {
-  return `There is no ${kind} ${namespace}/${name} any more, so that it was not given the old version again.`;
-}
-
-/** A compensation may be tried many times. */
-function warnOnce({ warnings }: RotationContext, warning: string): void {
-  if (!warnings.includes(warning)) warnings.push(warning);
-}
-
-/** One after another, and on after a failure: what is undone is undone wherever it can be. */
-async function eachInOrder<T>(each: T[], work: (one: T) => Promise<void>): Promise<void> {
-  const failures: unknown[] = [];
-  for (const one of each) {
-    try {
-      await work(one);
-    } catch (error) {
-      if (!isInForce('undoing-in-order-goes-on-after-a-failure')) throw error;
-      failures.push(error);
-    }
-  }
-  throwWorst(failures);
-}
-
-/** Waits for all of them also when one fails: what still runs must not take effect after it was undone. */
-async function all(works: Promise<void>[]): Promise<void> {
-  const ends = await Promise.allSettled(works);
-  throwWorst(ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : [])));
-}
-
-/** Of several, one that may pass counts before one that is not worth many tries. */
-function throwWorst(failures: unknown[]): void {
-  const [first] = failures;
-  if (failures.length === 0) return;
-  throw failures.find((error) => causeOf(error).type !== Cause.NotRestarted) ?? first;
-}
-
-type Slots = (work: () => Promise<void>) => Promise<void>;
-
-/**
- * Lets so many works run at once; the others wait in order.
- *
- * @param stopAtFailure lets none begin any more once one has failed.
- */
-function slots(count: number, stopAtFailure: boolean): Slots {
-  let free = count;
-  let failed: { reason: unknown } | undefined;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
-    else free--;
-    try {
-      if (stopAtFailure && failed) throw failed.reason;
-      await work();
-    } catch (error) {
-      failed ??= { reason: error };
-      throw error;
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free++;
-    }
-  };
 }

@@ -135,7 +135,7 @@ describeInCluster('a delivery that is taken back, and workloads that could not b
       expect(await stage.restarts('refused')).toBe(0);
     },
 
-    async 'also one after another, the others are taken back although one cannot be yet'() {
+    async 'what was brought to one after another is taken back from the others although one cannot be yet'() {
       const names = ['first', 'second'];
       const dependents = names.map((deployment) =>
         stage.dependentOn('in-order', { ...WHOLE, name: deployment, workloads: [{ deployment }] }),
@@ -146,6 +146,8 @@ describeInCluster('a delivery that is taken back, and workloads that could not b
       await stage.bed.pauses.stopAt(point);
       const handle = await stage.bed.start('in-order');
       await stage.bed.pauses.reached(point);
+      expect(await stage.restartedFor('first', 'in-order')).toBe(handle.firstExecutionRunId);
+      expect(await stage.restartedFor('second', 'in-order')).toBeUndefined();
       for (const name of names) await pause(name, true);
       await stage.bed.pauses.goOn(point);
       await inPhase(handle, 'rolling-back');

@@ -53,6 +53,7 @@ export function contextOf(kind: Kind, { afterOne, emergency }: Reason = {}): Rot
     warnings: [],
     oldLoginInUse: false,
     kubernetes: { resourceVersions: {}, revisions: {}, changedAt: {} },
+    ecs: { since: {}, done: [] },
     keys: {
       leftovers: afterOne === 'terminated',
       old: 'old',

@@ -2,6 +2,7 @@ import type {
   BroughtBack,
   Dependent,
   EcsDependent,
+  EcsUndoing,
   HttpDependent,
   KubernetesDependent,
   SeenBefore,
@@ -10,7 +11,7 @@ import type {
 import { secretPlace } from '../../rotation/dependents';
 import type { SecretStore } from '../secrets-manager/store';
 import type { StepInput } from '../step-input';
-import type { EcsServices } from './ecs';
+import type { DeployResult, EcsServices } from './ecs';
 import { seeHealthy } from './http';
 import type { KubernetesClusters, RestartResult } from './kubernetes/clusters';
 import { seeMappedFields } from './kubernetes/mapped-fields';
@@ -60,6 +61,10 @@ export interface DeployInput extends StepInput {
   service: string;
   /** When the delivery of the version began, in milliseconds since the epoch; the same when it has to be called anew. */
   since?: number;
+  /** An earlier call for the same delivery has failed. */
+  isAgain?: boolean;
+  /** Absent for a version that is new to the tasks. */
+  undoing?: EcsUndoing;
 }
 
 export interface DeliveryDependencies {
@@ -112,8 +117,8 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     },
 
     /** Has an ECS service's tasks started anew for a version, and waits until they are the only ones. */
-    async deployToEcs({ dependent, service, since }: DeployInput): Promise<void> {
-      await ecs.deploy(dependent, service, since);
+    async deployToEcs({ dependent, service, ...about }: DeployInput): Promise<DeployResult> {
+      return ecs.deploy(dependent, service, about);
     },
   };
 }

@@ -68,14 +68,14 @@ export const delivery = z
     order: oneOf(['parallel', 'in-order'])
       .default('parallel')
       .describe(
-        'parallel brings a new version to all dependents at once, in-order to one after another as they are listed; parallel when absent',
+        'parallel brings a new version to all dependents at once, in-order to one after another as they are listed, and both take it back from all at once; parallel when absent',
       ),
     maxRestartsAtOnce: z
       .int()
       .min(1)
       .max(100)
       .default(10)
-      .describe('How many workloads and ECS services are restarted at once; 10 when absent'),
+      .describe('How many workloads and ECS services are restarted at once, in each cluster while they are taken back; 10 when absent'),
   })
   .describe(
     'How a new version is brought to several Kubernetes and ECS dependents; their health over HTTP is asked last',

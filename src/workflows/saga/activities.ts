@@ -69,8 +69,12 @@ export interface StepActivities {
   write: Audited<Omit<Activities, keyof Reads>>;
   /** What waits for others by being tried again, for that many milliseconds in all. */
   wait(limitMs: number): Audited<Pick<Activities, 'deliver' | 'waitForSessionsToEnd'>>;
-  /** What waits itself, sending heartbeats, for that many milliseconds in one attempt; one whose worker died is begun again. */
-  waitLong(attemptMs: number): Audited<Pick<Activities, LongActivity>>;
+  /**
+   * What waits itself, sending heartbeats, for that many milliseconds in one attempt; one whose worker died is begun again.
+   *
+   * @param patienceMs for how long it is begun again at most; as long as any activity of the step when absent.
+   */
+  waitLong(attemptMs: number, patienceMs?: number): Audited<Pick<Activities, LongActivity>>;
   /** Waits, durably, until the grace period's end; operators may move that end meanwhile. */
   waitOutGracePeriod(options: GraceOptions): Promise<void>;
   /** Waits, durably, until a time in milliseconds since the epoch. */
@@ -154,16 +158,16 @@ export function activitiesFor(performance: Performance): Pick<StepActivities, 'r
       startToCloseTimeout: ATTEMPT_MS,
       scheduleToCloseTimeout: forMs,
     });
-  const long = (attemptMs: number) =>
+  const long = (attemptMs: number, patienceMs = limitMs ?? 0) =>
     proxyActivities<Record<string, Call>>({
       ...regular,
       startToCloseTimeout: attemptMs + ATTEMPT_MS,
-      scheduleToCloseTimeout: attemptMs + ATTEMPT_MS + (limitMs ?? 0),
+      scheduleToCloseTimeout: attemptMs + ATTEMPT_MS + Math.min(limitMs ?? 0, patienceMs),
     });
   return {
     read: audited((name) => localFirst(callOf(local, name), callOf(quick, name)), performance),
     write: audited((name) => callOf(quick, name), performance),
-    waitLong: (attemptMs) => audited((name) => callOf(long(attemptMs), name), performance),
+    waitLong: (attemptMs, patienceMs) => audited((name) => callOf(long(attemptMs, patienceMs), name), performance),
     wait: (forMs) => audited((name) => callOf(patient(forMs), name), performance),
   };
 }

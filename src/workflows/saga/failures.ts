@@ -11,9 +11,12 @@ import type {
   RolledBackDetails,
   USAGE_REFUSED,
 } from '../../rotation/errors';
+import { PartsFailed } from './parts-failed';
+import type { FailedPart } from './parts-failed';
 
 /** What lies at the bottom of a failure: the activity's own words where there are some. */
 export function causeOf(error: unknown): CauseDetails {
+  if (error instanceof PartsFailed) return error.asOne;
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) return causeOf(error.cause);
   if (error instanceof TimeoutFailure) {
     // After a time-out the last attempt's failure says more than that time ran out.
@@ -22,6 +25,11 @@ export function causeOf(error: unknown): CauseDetails {
   }
   if (error instanceof ApplicationFailure) return { type: error.type ?? Cause.Unexpected, message: error.message };
   return { type: Cause.Unexpected, message: error instanceof Error ? error.message : 'unknown failure' };
+}
+
+/** The same of each thing that failed. */
+export function partsOf(error: unknown): readonly FailedPart[] {
+  return error instanceof PartsFailed ? error.parts : [{ cause: causeOf(error) }];
 }
 
 /** A refusal with a message of its own, before any activity. */

@@ -69,6 +69,7 @@ export async function prepare<P extends RotationPlan>(
       warnings: [],
       oldLoginInUse: false,
       kubernetes: { resourceVersions: {}, revisions: {}, changedAt: {} },
+      ecs: { since: {}, done: [] },
       keys: noKeysYet(),
     };
     rotation.progress.announce(context, recipe);

@@ -1,9 +1,10 @@
 import { sleep } from '@temporalio/workflow';
 import { Cause } from '../../rotation/errors';
-import type { CauseDetails, RollbackIncompleteDetails } from '../../rotation/errors';
+import type { RollbackIncompleteDetails } from '../../rotation/errors';
 import type { RotationPlan } from '../../rotation/plan';
 import type { StepActivities } from './activities';
-import { causeOf } from './failures';
+import { causeOf, partsOf } from './failures';
+import type { FailedPart } from './parts-failed';
 import type { Progress } from './progress';
 import type { RotationContext, Step } from './step';
 import type { StepActivitiesOf } from './step-activities';
@@ -24,6 +25,8 @@ export interface Compensation {
   summary(): string;
   afterTheOthers: boolean;
   unlessOthersFailed: boolean;
+  /** Whether there is nothing to go back to; it has then warned of what stays. */
+  isLeft(): boolean;
   run(activities: StepActivities): Promise<void>;
 }
 
@@ -37,6 +40,11 @@ export function compensationOf<P extends RotationPlan>(
     summary: () => undo.summary(context),
     afterTheOthers: undo.afterTheOthers ?? false,
     unlessOthersFailed: undo.unlessOthersFailed ?? false,
+    isLeft: () => {
+      const left = undo.leaves?.(context);
+      context.warnings.push(...(left ?? []));
+      return left !== undefined;
+    },
     run: (activities) => undo.run(context, activities),
   };
 }
@@ -62,10 +70,11 @@ export async function undoAll(
     ...inReverse.filter((c) => c.afterTheOthers),
   ]) {
     if (compensation.unlessOthersFailed && leftToDo.length > 0) continue;
+    if (compensation.isLeft()) continue;
     const summary = compensation.summary();
     const failed = await undo(compensation, summary, parts);
-    if (failed) leftToDo.push({ step: compensation.step, todo: summary, cause: failed });
-    else undone.push(summary);
+    for (const { todo = summary, cause } of failed) leftToDo.push({ step: compensation.step, todo, cause });
+    if (failed.length === 0) undone.push(summary);
   }
   return { undone, leftToDo };
 }
@@ -73,13 +82,13 @@ export async function undoAll(
 /**
  * Undoes one step, and tries again whatever the reason, because people mend what stands in the way, until the time for that is over.
  *
- * @returns why it could not be undone, or nothing when it was.
+ * @returns what could not be undone and why; nothing when all was.
  */
 async function undo(
   compensation: Compensation,
   summary: string,
   { progress, activitiesOf, limitMs }: UndoingParts,
-): Promise<CauseDetails | undefined> {
+): Promise<readonly FailedPart[]> {
   const step = progress.stepNamed(compensation.step);
   const deadline = Date.now() + limitMs;
   progress.mark(step, 'undoing');
@@ -89,14 +98,14 @@ async function undo(
       await compensation.run(activitiesOf(step, { summary, limitMs: left }));
       step.problem = undefined;
       progress.mark(step, 'undone');
-      return undefined;
+      return [];
     } catch (error) {
       const cause = causeOf(error);
       step.problem = cause.message;
       const hopeless = HOPELESS.causes.has(cause.type) && tries >= HOPELESS.tries;
       if (hopeless || Date.now() + pause > deadline) {
         progress.mark(step, 'undo-failed');
-        return cause;
+        return partsOf(error);
       }
       progress.mark(step, 'undoing');
       await sleep(pause, { summary: `could not ${summary} (${cause.type}): trying again` });
