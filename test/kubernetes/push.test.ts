@@ -104,6 +104,52 @@ describeInCluster('writing keys of a Secret without an operator', () => {
     expect(await changedAt(token)).toBe(second);
   });
 
+  test('what is refused on the way back counts as taken back where the keys hold nothing of that version, and is named where they do', async () => {
+    const password = { ...PUSHED, secret: 'shared' };
+    const keys = [{ key: 'token', field: 'token' }];
+    const token = { ...password, keys };
+    await cluster.request('POST', path('').slice(0, -1), {
+      metadata: { name: 'shared' },
+      stringData: { token: 'of-somebody-else' },
+    });
+    expect((await deliverer.sync(password, 'v-1', TEXT)).failure).toBeUndefined();
+    const found = await cluster.request<{ metadata: { resourceVersion: string } }>('GET', path('shared'));
+    const undone = TEXT.replace('pushed-password', 'later-password').replace('pushed-token', 'later-token');
+    const more = { back: { undoes: 'v-2', resourceVersion: found?.metadata.resourceVersion }, undone };
+    expect((await deliverer.sync(password, 'v-2', undone)).failure).toBeUndefined();
+    expect((await deliverer.sync(token, 'v-2', undone)).failure?.type).toBe(Cause.NotSynced);
+
+    expect(await deliverer.sync(token, 'v-1', TEXT, more)).toMatchObject({ result: { untouched: false, came: false } });
+    expect((await deliverer.sync(password, 'v-1', TEXT, more)).failure).toBeUndefined();
+    expect(await keysOf('shared')).toEqual({ password: 'pushed-password-of-the-test', token: 'of-somebody-else' });
+    // What AWSCURRENT is brought to once more has to get there.
+    expect((await deliverer.sync(token, 'v-1', TEXT, { back: {} })).failure?.type).toBe(Cause.NotSynced);
+
+    const data = { token: Buffer.from('later-token').toString('base64') };
+    await cluster.request('PATCH', path('shared'), { data });
+    const { failure } = await deliverer.sync(token, 'v-1', TEXT, more);
+    expect(failure).toMatchObject({ type: Cause.NotSynced, nonRetryable: true });
+    // Where it is the same in both versions it is right.
+    const wider = { ...token, keys: [...keys, { key: 'user', field: 'username' }] };
+    const theirs = {
+      token: Buffer.from('pushed-token').toString('base64'),
+      user: Buffer.from('theirs').toString('base64'),
+    };
+    await cluster.request('PATCH', path('shared'), { data: theirs });
+    const same = { ...more, undone: undone.replace('later-token', 'pushed-token') };
+    expect((await deliverer.sync(wider, 'v-1', TEXT, same)).failure).toBeUndefined();
+  });
+
+  test('a version that lacks a mapped field was never written, also where the one before lacks it', async () => {
+    const password = { ...PUSHED, secret: 'lacking' };
+    const unmapped = { ...password, keys: [{ key: 'host', field: 'host' }] };
+    expect((await deliverer.sync(password, 'v-1', TEXT)).failure).toBeUndefined();
+    const { failure } = await deliverer.sync(unmapped, 'v-2', TEXT);
+    expect(failure?.type).toBe(Cause.SecretUnusable);
+    const taken = await deliverer.sync(unmapped, 'v-1', TEXT, { back: { undoes: 'v-2' }, undone: TEXT });
+    expect(taken).toMatchObject({ result: { untouched: false, came: false } });
+  });
+
   test('a Secret that cannot be changed says so without its value', async () => {
     await apply('fixed', { password: 'old' }, { immutable: true });
     const { failure } = await deliverer.sync(

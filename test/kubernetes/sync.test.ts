@@ -221,6 +221,35 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     expect((await deliverer.sync(DEPENDENT, 'v-20', text)).failure).toBeUndefined();
   });
 
+  test('a worker killed while it waits for a sync that is on its way: the next attempt waits for it anew', async () => {
+    const text = await promote('a-password-that-stays-again');
+    expect((await deliverer.sync(DEPENDENT, 'v-30', text)).failure).toBeUndefined();
+    await operator.stop();
+    const other = await deliverer.sync({ ...DEPENDENT, syncTimeoutMs: 1_500 }, 'v-31', valueOf('never-promoted'));
+    expect(other.failure?.type).toBe(Cause.NotSynced);
+    const back = { undoes: 'v-31', resourceVersion: await resourceVersionOf('orders-db') };
+    const isAskedFor = (request: string) =>
+      until(`${request} is asked for`, async () => (await askedFor(externalSecretPath('orders-db'))) === request);
+
+    const killed = startDeliverer(await cluster.kubeconfigFor('keyturn-worker', 'keyturn'));
+    const cut = killed.sync(DEPENDENT, 'v-30', text, { back }).catch(() => 'cut');
+    await isAskedFor('v-30, after v-31');
+    await killed.kill();
+    expect(await cut).toBe('cut');
+
+    const dependent = { ...DEPENDENT, syncTimeoutMs: 60_000 };
+    const taking = deliverer.sync(dependent, 'v-30', text, { back, attempt: 2 });
+    await isAskedFor('v-30, after v-31, again 1');
+    const late = { password: Buffer.from('written-by-a-late-sync').toString('base64') };
+    await cluster.request('PATCH', secretPath('orders-db'), { data: late });
+    await operator.start();
+    const { failure, result } = await taking;
+    expect(failure).toBeUndefined();
+    expect(result).toMatchObject({ untouched: false });
+    // Nothing is on its way any more.
+    expect((await deliverer.sync(DEPENDENT, 'v-30', text)).calls).not.toContain('PATCH externalsecrets');
+  });
+
   test('what a template makes of a version is seen by its change alone, also when nothing came of the version', async () => {
     await cluster.apply(
       JSON.stringify({

@@ -135,6 +135,39 @@ describeInCluster('a delivery that is taken back, and workloads that could not b
       expect(await stage.restarts('refused')).toBe(0);
     },
 
+    async 'of two dependents that push into one Secret one is refused: the other is taken back, and the Secret is as it was'() {
+      const dependent = (name: string, keys: string[]) =>
+        stage.dependentOn('shared', {
+          name,
+          sync: 'push',
+          externalSecret: undefined,
+          secret: 'shared',
+          keys: keys.map((key) => ({ key })),
+          workloads: [],
+        });
+      const [own, others, both] = [['password'], ['token'], ['password', 'token']];
+      await createSubject(stage.bed, 'app-secret', 'shared', { dependents: [dependent('own', own)] });
+      const foreign = { token: Buffer.from('of somebody else').toString('base64') };
+      await stage.cluster.request('POST', stage.path('secrets'), { metadata: { name: 'shared' }, data: foreign });
+      expect(await stage.bed.rotate('shared')).toMatchObject({ outcome: 'rotated' });
+      const dataNow = async () =>
+        (await stage.cluster.request<{ data: object }>('GET', stage.path('secrets', 'shared')))?.data;
+      const before = { value: await stage.current('shared'), data: await dataNow() };
+      expect(before.data).toEqual({ ...foreign, password: Buffer.from(before.value).toString('base64') });
+      for (const second of [others, both]) {
+        for (const order of ['parallel', 'in-order']) {
+          const dependents = [dependent('own', own), dependent('second', second)];
+          await stage.bed.declare({ shared: { type: 'app-secret', dependents, delivery: { order } } });
+          const { type, details } = await failureOf(stage.bed.rotate('shared'));
+          expect({ order, type, details }).toMatchObject({
+            type: 'RotationRolledBack',
+            details: { step: 'deliver', cause: { type: 'NotSynced' } },
+          });
+          expect({ value: await stage.current('shared'), data: await dataNow() }).toEqual(before);
+        }
+      }
+    },
+
     async 'what was brought to one after another is taken back from the others although one cannot be yet'() {
       const names = ['first', 'second'];
       const dependents = names.map((deployment) =>

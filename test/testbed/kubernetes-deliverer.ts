@@ -24,12 +24,16 @@ interface Delivery {
   text?: string;
   back?: BroughtBack;
   seen?: SeenBefore;
+  /** The value of the version that is taken back. */
+  undone?: string;
   workload?: Workload;
   about?: RestartAbout;
   /** To look. */
   mustBeAvailable?: boolean;
   /** When the activity was scheduled first, in milliseconds since the epoch; now when absent. */
   scheduledAt?: number;
+  /** Which attempt of the activity it is; the first when absent. */
+  attempt?: number;
 }
 
 export interface Delivered {
@@ -49,7 +53,7 @@ export interface Deliverer {
     dependent: KubernetesDependent,
     versionId: string,
     text: string,
-    more?: Pick<Delivery, 'back' | 'seen' | 'scheduledAt'>,
+    more?: Pick<Delivery, 'back' | 'seen' | 'undone' | 'scheduledAt' | 'attempt'>,
   ): Promise<Delivered>;
   restart(
     dependent: KubernetesDependent,
@@ -117,12 +121,12 @@ function answerTo(child: ChildProcess, question: Question): Promise<Delivered> {
 }
 
 async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, delivery: Delivery): Promise<Delivered> {
-  const { dependent, versionId, text, back, seen, workload, about, mustBeAvailable } = delivery;
-  const { scheduledAt = Date.now() } = delivery;
+  const { dependent, versionId, text, back, seen, undone, workload, about, mustBeAvailable } = delivery;
+  const { scheduledAt = Date.now(), attempt = 1 } = delivery;
   const entries: AuditEntry[] = [];
   const audit = { append: async (entry: AuditEntry) => void entries.push(entry) } as Partial<AuditLog> as AuditLog;
   const environment = new MockActivityEnvironment(
-    { scheduledTimestampMs: scheduledAt },
+    { scheduledTimestampMs: scheduledAt, attempt },
     { interceptors: [createActivityBoundary({ audit })], logger: new DefaultLogger('ERROR') },
   );
   const started = performance.now();
@@ -133,7 +137,8 @@ async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, de
       (_input: object): Promise<object> => {
         if (mustBeAvailable !== undefined) return clusters.look(dependent, mustBeAvailable);
         if (workload && about) return clusters.restart(dependent, workload, versionId, about);
-        return clusters.sync(dependent, versionId, text ?? '', back, seen);
+        const findUndone = () => Promise.resolve(undone);
+        return clusters.sync(dependent, versionId, text ?? '', { back, seen, findUndone });
       },
       { secretId: SECRET_ID, step: 'deliver' },
     );

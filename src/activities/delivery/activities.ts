@@ -68,7 +68,7 @@ export interface DeployInput extends StepInput {
 }
 
 export interface DeliveryDependencies {
-  secrets: Pick<SecretStore, 'readVersion'>;
+  secrets: Pick<SecretStore, 'readVersion' | 'findVersion'>;
   kubernetes: KubernetesClusters;
   ecs: EcsServices;
 }
@@ -107,7 +107,9 @@ export function createDeliveryActivities({ secrets, kubernetes, ecs }: DeliveryD
     /** Gets a version into a Kubernetes Secret, and waits until it is there. */
     async syncToKubernetes({ secretId, versionId, dependent, back, seen }: SyncInput): Promise<SyncResult> {
       const text = await secrets.readVersion(secretId, versionId);
-      return kubernetes.sync(dependent, versionId, text, back, seen);
+      const undone = back?.undoes;
+      const findUndone = undone === undefined ? undefined : () => secrets.findVersion(secretId, undone);
+      return kubernetes.sync(dependent, versionId, text, { back, seen, findUndone });
     },
 
     /** Has a workload started anew for a version, once, and waits until it is available. */

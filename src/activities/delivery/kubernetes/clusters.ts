@@ -49,16 +49,15 @@ export interface KubernetesClusters {
    * Gets a version into the dependent's Secret and waits until the Secret holds it, for `syncTimeoutMs`.
    *
    * @param text the version's value; compared by digest, and passed on only by `push`.
-   * @param back absent for a version that is new to the dependent.
-   * @param seen tells whether a version that is new may have come already.
+   * @param about `back`: absent for a version that is new to the dependent. `seen` tells whether such a version may have come already.
+   * `findUndone` reads the value of the version that is taken back; `push` asks for it when the way back is refused.
    * @throws NotSynced with the reason that the operator gives, SecretUnusable when the value lacks a mapped field.
    */
   sync(
     dependent: KubernetesDependent,
     versionId: string,
     text: string,
-    back?: BroughtBack,
-    seen?: SeenBefore,
+    about?: { back?: BroughtBack; seen?: SeenBefore; findUndone?: () => Promise<string | undefined> },
   ): Promise<SyncResult>;
   /**
    * Has a workload's pods started anew for a version, and waits until they are available, for `timeoutMs`. Called again for the same
@@ -96,12 +95,15 @@ export function createKubernetesClusters(): KubernetesClusters {
       const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
       return { resourceVersion: secret?.metadata.resourceVersion, revisions: revisionsOf(dependent, states) };
     },
-    async sync(dependent, versionId, text, back, seen) {
+    async sync(dependent, versionId, text, { back, seen, findUndone } = {}) {
       protect(text, secretPartsOf(text)?.parts);
       const cluster = await clusterOf(dependent.context);
       if (dependent.sync === 'push') {
-        const keys = expectedKeys(dependent, versionId, text);
-        return pushToSecret(cluster, dependent, keys, back);
+        const pushed = {
+          expected: () => expectedKeys(dependent, versionId, text),
+          undone: () => undoneKeys(dependent, back?.undoes ?? '', findUndone),
+        };
+        return pushToSecret(cluster, dependent, pushed, back);
       }
       const expected = comparableKeys(dependent, versionId, text, back);
       return syncByOperator(cluster, dependent, versionId, expected, { back, seen });
@@ -152,6 +154,24 @@ function comparableKeys(
   } catch (error) {
     const isUnusable = error instanceof ApplicationFailure && error.type === Cause.SecretUnusable;
     if (isUnusable && back?.undoes !== undefined) return undefined;
+    throw error;
+  }
+}
+
+/** What a version that is taken back would have put into the mapped keys; `undefined` when there is no such version. */
+async function undoneKeys(
+  dependent: KubernetesDependent,
+  versionId: string,
+  find: () => Promise<string | undefined> = () => Promise.resolve(undefined),
+): Promise<ExpectedKeys | undefined> {
+  try {
+    const text = await find();
+    if (text === undefined) return undefined;
+    protect(text, secretPartsOf(text)?.parts);
+    return expectedKeys(dependent, versionId, text);
+  } catch (error) {
+    // What cannot be mapped was never written.
+    if (error instanceof ApplicationFailure && error.type === Cause.SecretUnusable) return new Map();
     throw error;
   }
 }

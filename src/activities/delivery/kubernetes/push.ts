@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../../rotation/errors';
 import type { BroughtBack, KubernetesDependent } from '../../../rotation/dependents';
 import { failure } from '../../failures';
@@ -15,32 +16,69 @@ const CONFLICT = 409;
 /** Kubernetes' limit for a field manager's name. */
 const LONGEST_MANAGER = 128;
 
+/** What a push brings, and what it takes back. */
+export interface Pushed {
+  /** @throws SecretUnusable when the version lacks a mapped field. */
+  expected(): ExpectedKeys;
+  /** What the mapped keys hold of the version that is taken back: nothing when it could not be mapped; `undefined` when there is no such version. */
+  undone(): Promise<ExpectedKeys | undefined>;
+}
+
 /**
  * Writes the mapped keys into a Kubernetes Secret by server-side apply, and leaves every other key to whom it belongs.
  *
  * @param back absent for a version that is new to the Secret. A Secret that is still as it was then is left so: what was refused there needs
- * no taking back, and would be refused again.
- * @throws NotSynced when somebody else manages one of the keys, or the API server refuses the Secret.
+ * no taking back, and would be refused again. Where another dependent has written into the same Secret since, its mapped keys tell that:
+ * they hold nothing of the version that is taken back.
+ * @throws NotSynced when somebody else manages one of the keys, or the API server refuses the Secret; SecretUnusable.
  */
 export async function pushToSecret(
   cluster: Cluster,
   dependent: KubernetesDependent,
-  expected: ExpectedKeys,
+  { expected, undone }: Pushed,
   back?: BroughtBack,
 ): Promise<SyncResult> {
-  const { namespace, secret: name } = dependent;
-  const secret = { resource: SECRETS, namespace, name };
+  const secret = secretOf(dependent);
   if (back?.resourceVersion !== undefined) {
     const before = await cluster.read<SecretObject>(secret, 'metadata');
     if (isUntouched(before, back)) return { untouched: true, came: false };
   }
-  const data = Object.fromEntries([...expected].map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
-  const applied = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data };
-  const manager = managerOf([...expected.keys()]);
-  const apply = (force: boolean) => cluster.patch<SecretObject>(secret, applied, { type: 'apply', manager, force });
+  let keys: ExpectedKeys | undefined;
   let answer: SecretObject;
   try {
-    answer = await apply(false).catch(async (error: unknown) => {
+    keys = expected();
+    answer = await write(cluster, dependent, keys);
+  } catch (error) {
+    if (back?.undoes === undefined || !isAnswer(error)) throw error;
+    const gone = await undone();
+    if (gone === undefined || holdsAnyOf(gone, await cluster.read<SecretObject>(secret), keys)) throw error;
+    return { untouched: false, came: false };
+  }
+  const missing = whatIsMissing(answer, keys);
+  if (missing === undefined) {
+    // The keys of other dependents are written at other times.
+    const manager = managerOf([...keys.keys()]);
+    const changedAt = writtenAt(answer, ['data'], (by) => by === manager) ?? changedTime(answer);
+    return { untouched: false, came: true, changedAt };
+  }
+  throw failure(
+    Cause.NotSynced,
+    `${called(secret)} in ${cluster.name} was written, and something changed it on the way: ${missing}. Look for an admission webhook.`,
+  );
+}
+
+const secretOf = ({ namespace, secret: name }: KubernetesDependent) => ({ resource: SECRETS, namespace, name });
+
+/** @throws NotSynced when it is refused; the Secret is then as it was. */
+async function write(cluster: Cluster, dependent: KubernetesDependent, keys: ExpectedKeys): Promise<SecretObject> {
+  const secret = secretOf(dependent);
+  const { namespace, name } = secret;
+  const data = Object.fromEntries([...keys].map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+  const applied = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, data };
+  const manager = managerOf([...keys.keys()]);
+  const apply = (force: boolean) => cluster.patch<SecretObject>(secret, applied, { type: 'apply', manager, force });
+  try {
+    return await apply(false).catch(async (error: unknown) => {
       if (!(error instanceof Refusal) || error.status !== CONFLICT) throw error;
       const others = await othersWhoManage(cluster, dependent, manager);
       // Keyturn with other keys: the catalog's mapping was changed.
@@ -57,15 +95,17 @@ export async function pushToSecret(
       `The API server of ${cluster.name} refuses the keys for ${called(secret)} with ${error.code}: ${error.message}. The Secret was left as it is.`,
     );
   }
-  const missing = whatIsMissing(answer, expected);
-  if (missing === undefined) {
-    // The keys of other dependents are written at other times.
-    const changedAt = writtenAt(answer, ['data'], (by) => by === manager) ?? changedTime(answer);
-    return { untouched: false, came: true, changedAt };
-  }
-  throw failure(
-    Cause.NotSynced,
-    `${called(secret)} in ${cluster.name} was written, and something changed it on the way: ${missing}. Look for an admission webhook.`,
+}
+
+/** Asked again it would be the same. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof ApplicationFailure && (error.type === Cause.NotSynced || error.type === Cause.SecretUnusable);
+}
+
+/** @param wanted what it is right to hold, also where it is the same in both versions. */
+function holdsAnyOf(gone: ExpectedKeys, held: SecretObject | undefined, wanted: ExpectedKeys | undefined): boolean {
+  return [...gone].some(
+    ([key, value]) => wanted?.get(key) !== value && whatIsMissing(held, new Map([[key, value]])) === undefined,
   );
 }
 
@@ -80,8 +120,7 @@ function managerOf(keys: string[]): string {
 }
 
 async function othersWhoManage(cluster: Cluster, dependent: KubernetesDependent, own: string): Promise<string[]> {
-  const { namespace, secret: name } = dependent;
-  const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
+  const secret = await cluster.read<SecretObject>(secretOf(dependent), 'metadata');
   return (secret?.metadata.managedFields ?? [])
     .filter(({ manager = '', fieldsV1 }) => {
       const keys = Object.keys(fieldsV1?.['f:data'] ?? {});

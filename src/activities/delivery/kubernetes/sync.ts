@@ -15,7 +15,7 @@ import { isUntouched, wasWrittenSince } from './sync-result';
 import type { SyncResult } from './sync-result';
 import { syncTrouble } from './sync-trouble';
 import { isSyncedOnceMore } from './synced-once-more';
-import { endOfWait } from './waiting';
+import { endOfWait, isLaterAttempt } from './waiting';
 import { watchUntil } from './watch';
 
 /** When the Secret has not changed for so long, the operator is asked again: it may have read an older version than is current. */
@@ -128,7 +128,10 @@ async function hasAskedAgainAfterAnother(
   try {
     const source = await findSyncSource(cluster, dependent);
     const after = source.asked?.versionId;
-    if (after === undefined || after === versionId) return false;
+    if (after === undefined) return false;
+    // An attempt before this one asked, and may have ended in the waiting.
+    const mayHaveWaited = back !== undefined && source.asked?.after !== undefined && isLaterAttempt();
+    if (after === versionId && !mayHaveWaited) return false;
     const end = Date.now() + Math.min(STRAGGLER_MS, dependent.syncTimeoutMs);
     if (back) await isSyncedOnceMore(cluster, source, versionId, end);
     else await askForSync(cluster, source, { versionId, after });

@@ -17,6 +17,11 @@ export function endOfWait(limitMs: number, now = Date.now()): number {
   return Math.max(since + limitMs, now + Math.min(limitMs, SHORTEST_LOOK_MS));
 }
 
+/** Whether the activity was begun before, by a worker that may have been killed in the midst of it. */
+export function isLaterAttempt(): boolean {
+  return (currentContext()?.info.attempt ?? 1) > 1;
+}
+
 function currentContext(): Context | undefined {
   try {
     return Context.current();
