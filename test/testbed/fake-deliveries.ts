@@ -6,11 +6,13 @@ import type {
   DeployInput,
   LookAtDependentsInput,
   RestartInput,
+  SeenDependents,
   SyncInput,
 } from '../../src/activities/delivery/activities';
 import type { RestartResult } from '../../src/activities/delivery/kubernetes/clusters';
 import type { SyncResult } from '../../src/activities/delivery/kubernetes/sync-result';
 import type { StepInput } from '../../src/activities/step-input';
+import { secretPlace } from '../../src/rotation/dependents';
 import type { DeliveryPlan, Dependent } from '../../src/rotation/dependents';
 import { rotationWorkflowId } from '../../src/rotation/names';
 import { APP_SECRET_POLICY } from '../../src/rotation/password-policy';
@@ -97,7 +99,10 @@ function fakeActivities(environment: string, scriptOf: (input: StepInput) => Fak
     loadPlan: (input: StepInput) => Promise.resolve(planOf(environment, input.secretId, scriptOf(input))),
     inspectSecret: (input: StepInput): Promise<SecretInspection> =>
       Promise.resolve(scriptOf(input)?.found ?? { exists: true, labels: { current: OLD } }),
-    lookAtDependents: (_input: LookAtDependentsInput) => Promise.resolve({ resourceVersions: {} }),
+    lookAtDependents: ({ dependents }: LookAtDependentsInput): Promise<SeenDependents> => {
+      const places = dependents.flatMap((dependent) => (dependent.kind === 'kubernetes' ? secretPlace(dependent) : []));
+      return Promise.resolve({ resourceVersions: Object.fromEntries(places.map((place) => [place, 'seen'])) });
+    },
     createCandidate: nothing,
     moveLabels: nothing,
     discardCreatedSecret: nothing,

@@ -9,6 +9,7 @@ import type { Cluster } from './cluster';
 import { findSyncSource } from './external-secret';
 import { SECRETS, WORKLOADS } from './objects';
 import type { SecretObject } from './objects';
+import { sinceRunBegan } from './once-more';
 import { pushToSecret } from './push';
 import { waitForReloader } from './reloader';
 import { seePermitted } from './rights';
@@ -54,7 +55,8 @@ export interface KubernetesClusters {
    *
    * @param about `secretId`: whose version it is, in Secrets Manager. `undoes`: the version that is taken back. The restart is then one of
    * its own, and of its own for each rotation that takes it back (`undoneBy`), because pods may have started with that one after the Secret
-   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. `changedAt`: when the Secret
+   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. `onceMore`: the run that
+   * brings AWSCURRENT once more; where the Secret had lost it, the restart is that run's own. `changedAt`: when the Secret
    * got the version, for `restart: reloader`.
    * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
@@ -62,9 +64,11 @@ export interface KubernetesClusters {
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { secretId: string; changedAt?: number },
+    about: Restarted & { secretId: string; changedAt?: number },
   ): Promise<RestartResult>;
 }
+
+type Restarted = Pick<BroughtBack, 'undoes' | 'undoneBy' | 'onceMore'>;
 
 /** The clusters of the worker's kubeconfig, or the one that it runs in. Nothing is connected before it is needed. */
 export function createKubernetesClusters(): KubernetesClusters {
@@ -86,22 +90,19 @@ export function createKubernetesClusters(): KubernetesClusters {
     async sync(dependent, versionId, text, back) {
       protect(text, secretPartsOf(text)?.parts);
       const cluster = await clusterOf(dependent.context);
-      if (dependent.sync === 'push') {
-        const keys = expectedKeys(dependent, versionId, text);
-        return pushToSecret(cluster, dependent, keys, back);
-      }
-      const expected = comparableKeys(dependent, versionId, text, back);
-      return syncByOperator(cluster, dependent, versionId, expected, back);
+      const result = await bring(cluster, dependent, versionId, text, back);
+      return back?.onceMore ? sinceRunBegan(cluster, dependent, result, back.onceMore) : result;
     },
-    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt }) {
+    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, onceMore, changedAt }) {
       if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
       try {
         if (dependent.restart === 'reloader') {
           await waitForReloader(cluster, dependent, workload, { changedAt, isUndoing: undoes !== undefined });
         } else {
-          const mark = restartMark(versionId, undoes, undoneBy);
-          await restartByAnnotation(cluster, dependent, workload, { secretId, mark });
+          const mark = restartMark(versionId, { undoes, undoneBy, onceMore });
+          const isAnyOfVersion = onceMore?.came === false;
+          await restartByAnnotation(cluster, dependent, workload, { secretId, mark, isAnyOfVersion });
         }
         return { gone: false };
       } catch (error) {
@@ -111,6 +112,20 @@ export function createKubernetesClusters(): KubernetesClusters {
       }
     },
   };
+}
+
+function bring(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  versionId: string,
+  text: string,
+  back: BroughtBack | undefined,
+): Promise<SyncResult> {
+  if (dependent.sync === 'push') {
+    return pushToSecret(cluster, dependent, expectedKeys(dependent, versionId, text), back);
+  }
+  const expected = comparableKeys(dependent, versionId, text, back);
+  return syncByOperator(cluster, dependent, versionId, expected, back);
 }
 
 /**
@@ -134,7 +149,8 @@ function comparableKeys(
 }
 
 /** A mark that is there already restarts nothing: only what is called again for the same reason may find it. */
-function restartMark(versionId: string, undoes: string | undefined, undoneBy: string | undefined): string {
+function restartMark(versionId: string, { undoes, undoneBy, onceMore }: Restarted): string {
+  if (onceMore?.came) return [versionId, 'by', onceMore.by].join('.');
   if (undoes === undefined) return versionId;
   return [versionId, 'after', undoes, ...(undoneBy === undefined ? [] : ['by', undoneBy])].join('.');
 }
