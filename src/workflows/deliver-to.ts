@@ -15,7 +15,7 @@ import type { RotationContext } from './saga/step';
 import type { Slots } from './slots';
 
 /** How a version is brought to a dependent. */
-export interface Delivery {
+interface Delivery {
   context: RotationContext;
   activities: StepActivities;
   versionId: string;

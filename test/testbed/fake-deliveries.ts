@@ -21,13 +21,13 @@ import type { SecretInspection } from '../../src/rotation/types';
 import { builtWorkflowBundle } from '../../src/runtime/workflow-bundles';
 
 /** What a script says of one activity of a delivery: it returns, waits, or throws what the real one would. */
-export interface FakeOutside {
+interface FakeOutside {
   syncToKubernetes?(input: SyncInput): Promise<Partial<SyncResult> | void>;
   restartWorkload?(input: RestartInput): Promise<void>;
   deployToEcs?(input: DeployInput): Promise<void>;
 }
 
-export interface FakeDelivery {
+interface FakeDelivery {
   dependents: Dependent[];
   delivery?: Partial<DeliveryPlan>;
   /** The secret as it is found; with {@link OLD} as AWSCURRENT when absent. */
