@@ -100,6 +100,18 @@ export interface BroughtBack {
   undoneBy?: string;
   /** The resourceVersion of the Kubernetes Secret before anything was changed. While it is the same, the Secret has never held anything else. */
   resourceVersion?: string;
+  /** Of AWSCURRENT once more. */
+  onceMore?: OnceMore;
+}
+
+/** Said with AWSCURRENT when it is brought once more: a Secret that had lost it makes a restart of its own necessary. */
+export interface OnceMore {
+  /** The run that brings it, by its first run ID. */
+  by: string;
+  /** The resourceVersion of the Kubernetes Secret when that run began; absent when there was none, or it is not known. */
+  seen?: string;
+  /** With a restart: the Secret had lost it. */
+  came?: boolean;
 }
 
 /** How what a dependent uses was before anything was changed, as far as is known. */

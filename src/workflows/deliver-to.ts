@@ -15,7 +15,7 @@ import type { RotationContext } from './saga/step';
 import type { Slots } from './slots';
 
 /** How a version is brought to a dependent. */
-export interface Delivery {
+interface Delivery {
   context: RotationContext;
   activities: StepActivities;
   versionId: string;
@@ -67,13 +67,14 @@ async function deliverToKubernetes(dependent: KubernetesDependent, delivery: Del
   // Where it came earlier, what the Secret says now may be the time of something else that was written.
   const changedAt = sync?.came ? sync.changedAt : (known[arrival] ?? sync?.changedAt);
   if (changedAt !== undefined) known[arrival] = changedAt;
+  const about = { back: back?.onceMore ? { onceMore: { ...back.onceMore, came: sync?.came } } : back, changedAt };
   const { restartWorkload } = activities.waitLong(timeoutMs, patienceMs);
   const restartOne = async (workload: Workload) => {
     // Where the Secret did not change, whoever restarts it otherwise had no reason to.
     const isNew = back === undefined && sync?.came;
     const revision = isNew ? context.kubernetes.revisions[workloadPlace(dependent, workload)] : undefined;
-    const about = { back, changedAt, seen: { ...seen, revision } };
-    const restarted = await restartWorkload({ versionId, dependent, workload, ...about });
+    const more = { ...about, seen: { ...seen, revision } };
+    const restarted = await restartWorkload({ versionId, dependent, workload, ...more });
     if (restarted?.gone) warnOnce(context, goneInWords(dependent, workload));
   };
   await all(workloads.map((workload) => slots.run(() => restartOne(workload))));
@@ -86,13 +87,14 @@ function broughtBack(
   { candidate, found, kubernetes }: RotationContext,
 ): BroughtBack | undefined {
   if (versionId !== found.labels.current) return undefined;
-  if (versionId === candidate) return {};
   const { firstExecutionRunId } = workflowInfo();
+  const resourceVersion = kubernetes.resourceVersions[secretPlace(dependent)];
+  if (versionId === candidate) return { onceMore: { by: firstExecutionRunId, seen: resourceVersion } };
   return {
     undoes: candidate,
     // AWSPREVIOUS, or a version that AWS named, is the same when it is tried again.
     ...(candidate !== firstExecutionRunId && { undoneBy: firstExecutionRunId }),
-    resourceVersion: kubernetes.resourceVersions[secretPlace(dependent)],
+    resourceVersion,
   };
 }
 

@@ -10,6 +10,7 @@ import type { Cluster } from './cluster';
 import { findSyncSource } from './external-secret';
 import { SECRETS, WORKLOADS } from './objects';
 import type { SecretObject } from './objects';
+import { sinceRunBegan } from './once-more';
 import { pushToSecret } from './push';
 import { waitForReloader } from './reloader';
 import { revisionOf } from './revision';
@@ -24,6 +25,16 @@ import type { SyncResult } from './sync-result';
 export interface RestartResult {
   /** There is no such workload any more, so that nothing is left to take a version back from. */
   gone: boolean;
+}
+
+/** What has to be known besides the version that is brought. */
+export interface SyncAbout {
+  /** Absent for a version that is new to the dependent. */
+  back?: BroughtBack;
+  /** Tells whether a version that is new may have come already. */
+  seen?: SeenBefore;
+  /** Reads the value of the version that is taken back; `push` asks for it when the way back is refused. */
+  findUndone?(): Promise<string | undefined>;
 }
 
 /**
@@ -49,16 +60,9 @@ export interface KubernetesClusters {
    * Gets a version into the dependent's Secret and waits until the Secret holds it, for `syncTimeoutMs`.
    *
    * @param text the version's value; compared by digest, and passed on only by `push`.
-   * @param about `back`: absent for a version that is new to the dependent. `seen` tells whether such a version may have come already.
-   * `findUndone` reads the value of the version that is taken back; `push` asks for it when the way back is refused.
    * @throws NotSynced with the reason that the operator gives, SecretUnusable when the value lacks a mapped field.
    */
-  sync(
-    dependent: KubernetesDependent,
-    versionId: string,
-    text: string,
-    about?: { back?: BroughtBack; seen?: SeenBefore; findUndone?: () => Promise<string | undefined> },
-  ): Promise<SyncResult>;
+  sync(dependent: KubernetesDependent, versionId: string, text: string, about?: SyncAbout): Promise<SyncResult>;
   /**
    * Has a workload's pods started anew for a version, and waits until they are available, for `timeoutMs`. Called again for the same
    * version it restarts nothing. With `restart: reloader` somebody else restarts them, and it only waits; with `waitFor: synced` it does
@@ -66,17 +70,20 @@ export interface KubernetesClusters {
    *
    * @param about `secretId`: whose version it is, in Secrets Manager. `undoes`: the version that is taken back. The restart is then one of
    * its own, and of its own for each rotation that takes it back (`undoneBy`), because pods may have started with that one after the Secret
-   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. For `restart: reloader`
-   * `changedAt`: when the Secret got the version, and `seen`: what it has to differ from.
+   * had changed; a workload that is gone is no failure, and NotRestarted says that nobody else's restart came. `onceMore`: the run that
+   * brings AWSCURRENT once more; where the Secret had lost it, the restart is that run's own. For `restart: reloader` `changedAt`: when the
+   * Secret got the version, and `seen`: what it has to differ from.
    * @throws RolloutFailed with the condition that stands in the way, NotRestarted.
    */
   restart(
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about: Pick<BroughtBack, 'undoes' | 'undoneBy'> & { secretId: string; changedAt?: number; seen?: SeenBefore },
+    about: Restarted & { secretId: string; changedAt?: number; seen?: SeenBefore },
   ): Promise<RestartResult>;
 }
+
+type Restarted = Pick<BroughtBack, 'undoes' | 'undoneBy' | 'onceMore'>;
 
 /** The clusters of the worker's kubeconfig, or the one that it runs in. Nothing is connected before it is needed. */
 export function createKubernetesClusters(): KubernetesClusters {
@@ -95,28 +102,23 @@ export function createKubernetesClusters(): KubernetesClusters {
       const secret = await cluster.read<SecretObject>({ resource: SECRETS, namespace, name }, 'metadata');
       return { resourceVersion: secret?.metadata.resourceVersion, revisions: revisionsOf(dependent, states) };
     },
-    async sync(dependent, versionId, text, { back, seen, findUndone } = {}) {
+    async sync(dependent, versionId, text, about = {}) {
       protect(text, secretPartsOf(text)?.parts);
       const cluster = await clusterOf(dependent.context);
-      if (dependent.sync === 'push') {
-        const pushed = {
-          expected: () => expectedKeys(dependent, versionId, text),
-          undone: () => undoneKeys(dependent, back?.undoes ?? '', findUndone),
-        };
-        return pushToSecret(cluster, dependent, pushed, back);
-      }
-      const expected = comparableKeys(dependent, versionId, text, back);
-      return syncByOperator(cluster, dependent, versionId, expected, { back, seen });
+      const result = await bring(cluster, dependent, versionId, text, about);
+      const onceMore = about.back?.onceMore;
+      return onceMore ? sinceRunBegan(cluster, dependent, result, onceMore) : result;
     },
-    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, changedAt, seen }) {
+    async restart(dependent, workload, versionId, { secretId, undoes, undoneBy, onceMore, changedAt, seen }) {
       if (dependent.restart === 'none') return { gone: false };
       const cluster = await clusterOf(dependent.context);
       try {
         if (dependent.restart === 'reloader') {
           await waitForReloader(cluster, dependent, workload, { changedAt, seen, isUndoing: undoes !== undefined });
         } else {
-          const mark = restartMark(versionId, undoes, undoneBy);
-          await restartByAnnotation(cluster, dependent, workload, { secretId, mark });
+          const mark = restartMark(versionId, { undoes, undoneBy, onceMore });
+          const isAnyOfVersion = onceMore?.came === false;
+          await restartByAnnotation(cluster, dependent, workload, { secretId, mark, isAnyOfVersion });
         }
         return { gone: false };
       } catch (error) {
@@ -136,6 +138,24 @@ function revisionsOf(dependent: KubernetesDependent, states: WorkloadObject[]): 
     return [workloadPlace(dependent, workload), state && revisionOf(workload.kind, state)];
   });
   return Object.fromEntries(revisions.filter((known): known is [string, string] => known[1] !== undefined));
+}
+
+function bring(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  versionId: string,
+  text: string,
+  { back, seen, findUndone }: SyncAbout,
+): Promise<SyncResult> {
+  if (dependent.sync === 'push') {
+    const pushed = {
+      expected: () => expectedKeys(dependent, versionId, text),
+      undone: () => undoneKeys(dependent, back?.undoes ?? '', findUndone),
+    };
+    return pushToSecret(cluster, dependent, pushed, back);
+  }
+  const expected = comparableKeys(dependent, versionId, text, back);
+  return syncByOperator(cluster, dependent, versionId, expected, { back, seen });
 }
 
 /**
@@ -177,7 +197,8 @@ async function undoneKeys(
 }
 
 /** A mark that is there already restarts nothing: only what is called again for the same reason may find it. */
-function restartMark(versionId: string, undoes: string | undefined, undoneBy: string | undefined): string {
+function restartMark(versionId: string, { undoes, undoneBy, onceMore }: Restarted): string {
+  if (onceMore?.came) return [versionId, 'by', onceMore.by].join('.');
   if (undoes === undefined) return versionId;
   return [versionId, 'after', undoes, ...(undoneBy === undefined ? [] : ['by', undoneBy])].join('.');
 }

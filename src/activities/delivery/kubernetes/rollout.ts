@@ -18,7 +18,8 @@ import { watchUntil } from './watch';
  * The annotation that does it is of its own for each secret, so that rotations of several secrets of one workload do not undo each
  * other's. An Argo Rollout is restarted by its own `restartAt`, which replaces the pods without walking through a canary's steps.
  *
- * @param restart for which secret, by its ID in Secrets Manager, and the mark that says for which version of it.
+ * @param restart for which secret, by its ID in Secrets Manager, and the mark that says for which version of it. `isAnyOfVersion`: a mark
+ * that says more than that counts as well.
  * @throws RolloutFailed when there is no such workload, when something stands in the way, when somebody else changes its template
  * meanwhile, or when time runs out.
  */
@@ -26,11 +27,14 @@ export async function restartByAnnotation(
   cluster: Cluster,
   dependent: KubernetesDependent,
   workload: Workload,
-  { secretId, mark }: { secretId: string; mark: string },
+  { secretId, mark, isAnyOfVersion = false }: { secretId: string; mark: string; isAnyOfVersion?: boolean },
 ): Promise<void> {
   let end = endOfWait(dependent.timeoutMs);
   const target = workloadTarget(cluster, dependent, workload);
-  const isMarked = (seen: WorkloadObject) => restartMarkOf(workload, seen, dependent.secret, secretId) === mark;
+  const isMarked = (seen: WorkloadObject) => {
+    const found = restartMarkOf(workload, seen, dependent.secret, secretId);
+    return found === mark || (isAnyOfVersion && found?.startsWith(`${mark}.`) === true);
+  };
   let state = await seeRestartable(cluster, dependent, workload);
   if (!isMarked(state)) {
     const annotations = { [restartAnnotation(dependent.secret, secretId)]: mark };
