@@ -1,7 +1,7 @@
 import { failure } from '../src/activities/failures';
 import type { KubernetesDependent } from '../src/rotation/dependents';
 import { Cause } from '../src/rotation/errors';
-import type { RollbackIncompleteDetails } from '../src/rotation/errors';
+import type { RollbackIncompleteDetails, RolledBackDetails } from '../src/rotation/errors';
 import { openFakeDeliveries, OLD } from './testbed/fake-deliveries';
 import type { FakeDeliveries } from './testbed/fake-deliveries';
 import { DEPENDENT } from './testbed/kubernetes';
@@ -161,3 +161,37 @@ test('once a sync has failed, no other workload is restarted with the new versio
   });
   expect(restarted).toEqual(['one']);
 });
+
+test.each([
+  ['a secret that there was not is deleted', { exists: false }, /held, which this rollback deletes: rotate again, or /],
+  ['a secret without a version keeps the new one', { exists: true }, /keeps as AWSCURRENT\. /],
+])(
+  'of the first version nothing is said to be taken back; what may have it is named: %s',
+  async (_what, found, why) => {
+    const handle = await fakes.start({
+      dependents: [
+        inCluster('shop'),
+        { kind: 'ecs', name: 'cart', cluster: 'cart', services: ['api', 'worker'], timeoutMs: 30_000 },
+        { kind: 'http', name: 'asked', healthUrl: '', expectStatus: 200, timeoutMs: 1_000 },
+      ],
+      found: { ...found, labels: {} },
+      outside: {
+        restartWorkload: () => Promise.reject(failure(Cause.RolloutFailed, 'No Deployment gets ready.')),
+      },
+    });
+    const { type, message, details } = await failureOf(handle.result());
+    const { undone, warnings } = details as RolledBackDetails;
+    expect(type).toBe('RotationRolledBack');
+    expect(undone.join()).not.toContain('deliver');
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^The Secret shop\/orders-db in the cluster of context shop, and the pods that use it, may have /,
+      ),
+      expect.stringMatching(/^The tasks of api, worker in the ECS cluster cart may have /),
+    ]);
+    for (const warning of warnings ?? []) {
+      expect(warning).toMatch(why);
+      expect(message).toContain(warning);
+    }
+  },
+);

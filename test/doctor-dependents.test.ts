@@ -119,6 +119,20 @@ describe('of a Kubernetes dependent the doctor says', () => {
     ]);
   });
 
+  test('that a ClusterExternalSecret needs the right to read the ExternalSecret that it keeps, by the name of that one', async () => {
+    const source = '/apis/external-secrets.io/v1/clusterexternalsecrets/orders-db';
+    const kept = ES.replace('orders-db', 'everywhere');
+    const spec = { externalSecretName: 'everywhere', externalSecretSpec: { refreshInterval: '1h' } };
+    const objects = { [source]: named('orders-db', { spec }), [kept]: INVENTORY[ES] };
+    const { checks, asked } = examined({ objects, dependent: { sync: 'cluster-external-secret' } });
+    expect((await checks).map(({ state }) => state)).toEqual(['ok', 'ok']);
+    expect(asked.filter((right) => right.includes('externalsecrets'))).toEqual([
+      `get ${source}`,
+      `patch ${source}`,
+      `get ${kept}`,
+    ]);
+  });
+
   test('which rights are missing', async () => {
     const checks = await examined({ denied: ({ verb }) => verb === 'patch' || verb === 'watch' }).checks;
     expect(checks.at(-1)).toEqual({
@@ -237,7 +251,10 @@ describe('of an ECS dependent the doctor says', () => {
   };
 
   /** ECS is a fake, so that its services can be in any state. */
-  function examined(describe: (service: string) => Promise<EcsServiceState>) {
+  function examined(
+    describe: (service: string) => Promise<EcsServiceState>,
+    seePermitted: (service: string) => Promise<void> = () => Promise.resolve(),
+  ) {
     const dependent: EcsDependent = {
       kind: 'ecs',
       name: 'main',
@@ -245,18 +262,37 @@ describe('of an ECS dependent the doctor says', () => {
       services: ['api', 'worker'],
       timeoutMs: 1,
     };
-    const fakeEcs = { describe: (_: string, service: string) => describe(service) };
+    const fakeEcs = {
+      describe: (_: string, service: string) => describe(service),
+      seePermitted: (_: string, service: string) => seePermitted(service),
+    };
     return runInActivityScope(() => checkEcsDependent(fakeEcs, SECRET, dependent));
   }
 
-  test('that everything is in order, and what it cannot try', async () => {
+  test('that everything is in order, and that these credentials may deploy', async () => {
     expect(await examined(() => Promise.resolve(steady))).toEqual([
       { name: `dependent main of ${SECRET}`, state: 'ok', found: 'api: 2 of 2 tasks run; worker: 2 of 2 tasks run' },
       {
         name: `deployment of main of ${SECRET}`,
-        state: 'skipped',
-        found: 'not tried: that would start one',
-        todo: 'The worker needs ecs:DescribeServices and ecs:UpdateService on api, worker (cluster main).',
+        state: 'ok',
+        found: 'these credentials may deploy api, worker anew; none was started',
+      },
+    ]);
+  });
+
+  test('that these credentials may not deploy a service', async () => {
+    const denied = failure(Cause.PermissionDenied, 'The worker may not call ecs:UpdateService of the service worker.');
+    const checks = await examined(
+      () => Promise.resolve(steady),
+      (service) => (service === 'worker' ? Promise.reject(denied) : Promise.resolve()),
+    );
+    expect(checks).toMatchObject([
+      { state: 'ok' },
+      {
+        name: `deployment of main of ${SECRET}`,
+        state: 'failed',
+        found: 'The worker may not call ecs:UpdateService of the service worker.',
+        todo: 'Or run keyturn doctor with the role of the worker.',
       },
     ]);
   });
@@ -277,14 +313,17 @@ describe('of an ECS dependent the doctor says', () => {
   });
 
   test('that a service is missing', async () => {
-    const [check] = await examined(() =>
+    const checks = await examined(() =>
       Promise.reject(failure(Cause.RolloutFailed, 'The ECS cluster main has no service api.')),
     );
-    expect(check).toEqual({
-      name: `dependent main of ${SECRET}`,
-      state: 'failed',
-      found: 'The ECS cluster main has no service api.',
-      todo: `A rotation of ${SECRET} would be rolled back.`,
-    });
+    expect(checks).toEqual([
+      {
+        name: `dependent main of ${SECRET}`,
+        state: 'failed',
+        found: 'The ECS cluster main has no service api.',
+        todo: `A rotation of ${SECRET} would be refused.`,
+      },
+      { name: `deployment of main of ${SECRET}`, state: 'skipped', found: 'needs the services' },
+    ]);
   });
 });

@@ -1,56 +1,28 @@
-import {
-  CreateClusterCommand,
-  CreateServiceCommand,
-  DeleteServiceCommand,
-  DescribeServicesCommand,
-  ECSClient,
-  RegisterTaskDefinitionCommand,
-} from '@aws-sdk/client-ecs';
-import type { Deployment, Service } from '@aws-sdk/client-ecs';
+import type { Deployment, ECSClient, Service } from '@aws-sdk/client-ecs';
 import { CancelledFailure } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { DeployInput } from '../src/activities/delivery/activities';
 import { createEcsServices } from '../src/activities/delivery/ecs';
+import type { DeployResult } from '../src/activities/delivery/ecs';
 import { Cause, RotationFailure } from '../src/rotation/errors';
-import type { RotationStatus } from '../src/rotation/types';
+import { openEcsServices } from './testbed/ecs-services';
+import type { EcsServices } from './testbed/ecs-services';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
 
 const CLUSTER = 'keyturn';
-const ecs = new ECSClient({ maxAttempts: 1 });
 
+let ecs: EcsServices;
 beforeAll(async () => {
-  await ecs.send(new CreateClusterCommand({ clusterName: CLUSTER }));
-  await ecs.send(
-    new RegisterTaskDefinitionCommand({
-      family: 'app',
-      containerDefinitions: [{ name: 'app', image: 'app', memory: 128 }],
-    }),
-  );
+  ecs = await openEcsServices(CLUSTER);
 });
-afterAll(() => ecs.destroy());
+afterAll(() => ecs.close());
 
-/** moto ends a deployment at once when no task is to run, and never when one is. */
-async function createService(serviceName: string, deploymentController?: 'CODE_DEPLOY'): Promise<void> {
-  await ecs.send(
-    new CreateServiceCommand({
-      cluster: CLUSTER,
-      serviceName,
-      taskDefinition: 'app',
-      desiredCount: 0,
-      ...(deploymentController && { deploymentController: { type: deploymentController } }),
-    }),
-  );
-}
-
-async function deploymentOf(service: string): Promise<Deployment> {
-  const { services } = await ecs.send(new DescribeServicesCommand({ cluster: CLUSTER, services: [service] }));
-  const deployment = services?.[0]?.deployments?.[0];
-  if (!deployment) throw new Error(`${service} has no deployment`);
-  return deployment;
-}
+const createService = (service: string, deploymentController?: 'CODE_DEPLOY') =>
+  ecs.create(service, deploymentController);
+const deploymentOf = (service: string) => ecs.deploymentOf(service);
 
 type Client = Pick<ECSClient, 'send'>;
 
@@ -65,7 +37,7 @@ function fakeRollout(looks: FakeLook[]) {
   const seen = { updates: 0, looks: 0 };
   let started: Deployment | undefined;
   const send = async (command: { constructor: { name: string } }) => {
-    const answer = (await ecs.send(command as never)) as { service?: Service; services?: Service[] };
+    const answer = (await ecs.client.send(command as never)) as { service?: Service; services?: Service[] };
     if (command.constructor.name === 'UpdateServiceCommand') {
       seen.updates++;
       [started] = answer.service?.deployments ?? [];
@@ -89,7 +61,7 @@ interface Attempt {
 
 function deployment(
   service: string,
-  { client = ecs, attempt = 1, scheduledAt, since, timeoutMs, cluster }: Attempt = {},
+  { client = ecs.client, attempt = 1, scheduledAt, since, timeoutMs, cluster }: Attempt = {},
 ) {
   const environment = new MockActivityEnvironment(
     { attempt, scheduledTimestampMs: scheduledAt ?? Date.now() },
@@ -102,9 +74,9 @@ function deployment(
     services: [service],
     timeoutMs: timeoutMs ?? 60_000,
   };
-  const done = environment.run(() => createEcsServices(client).deploy(dependent, service, since));
+  const done = environment.run(() => createEcsServices(client).deploy(dependent, service, { since }));
   done.catch(() => undefined);
-  return { environment, done: done as Promise<void> };
+  return { environment, done: done as Promise<DeployResult> };
 }
 
 const deploy = (service: string, attempt?: Attempt) => deployment(service, attempt).done;
@@ -157,6 +129,19 @@ describe('a service', () => {
     ]);
     await deploy('slow', { client });
     expect(seen).toEqual({ updates: 1, looks: 4 });
+  });
+
+  test('is waited for also when one answer of DescribeServices is older than the one before', async () => {
+    await createService('stale');
+    const { client, seen } = fakeRollout([
+      (started) => ({ deployments: [primary(started), before(started)] }),
+      (started) => ({ deployments: [before(started, { status: 'PRIMARY' })] }),
+      (started) => ({ deployments: [primary(started), before(started)] }),
+      (started) => ({ deployments: [before(started, { status: 'PRIMARY' })] }),
+      (started) => ({ deployments: [primary(started, completed)] }),
+    ]);
+    await deploy('stale', { client });
+    expect(seen).toEqual({ updates: 1, looks: 5 });
   });
 
   test('behind a Classic Load Balancer, where ECS tells no state, is done when all its tasks run', async () => {
@@ -214,7 +199,7 @@ describe('an attempt that follows another', () => {
     let updates = 0;
     const losing = {
       send: async (command: { constructor: { name: string } }) => {
-        const answer: unknown = await ecs.send(command as never);
+        const answer: unknown = await ecs.client.send(command as never);
         if (command.constructor.name !== 'UpdateServiceCommand') return answer;
         updates++;
         throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError' });
@@ -324,7 +309,7 @@ describe('what cannot be deployed is told before anything is started:', () => {
 
   test('a service that was deleted', async () => {
     await createService('gone');
-    await ecs.send(new DeleteServiceCommand({ cluster: CLUSTER, service: 'gone', force: true }));
+    await ecs.delete('gone');
     await expect(deploy('gone')).rejects.toMatchObject(
       saying(Cause.RolloutFailed, `The service gone of the ECS cluster ${CLUSTER} is INACTIVE: it was deleted.`),
     );
@@ -393,7 +378,7 @@ describe('a rotation', () => {
     await expect(bed.secrets.labels('nowhere')).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  test('is rolled back when a service goes missing, which is named; the others are begun no more, and deployed with the old version', async () => {
+  test('is rolled back when a service is deleted for good, which is named; the others are begun no more, and deployed with the old version', async () => {
     await createService('present');
     await declare('astray', ['present']);
     await bed.rotate('astray');
@@ -406,13 +391,16 @@ describe('a rotation', () => {
     await bed.pauses.stopAt(point);
     const handle = await bed.start('astray');
     await bed.pauses.reached(point);
-    await ecs.send(new DeleteServiceCommand({ cluster: CLUSTER, service: 'late', force: true }));
+    await ecs.delete('late');
     await bed.pauses.goOn(point);
-    await until('it rolls back', async () => (await handle.query<RotationStatus>('status')).phase === 'rolling-back');
-    await createService('late');
     expect(await failureOf(handle.result())).toMatchObject({
       type: RotationFailure.RotationRolledBack,
       message: expect.stringContaining(`The service late of the ECS cluster ${CLUSTER} is INACTIVE`) as string,
+      details: {
+        warnings: [
+          `There is no service late of the ECS cluster ${CLUSTER} any more, so that it was not given the old version again.`,
+        ],
+      },
     });
     expect((await bed.secrets.labels('astray')).current).toBe(current);
     expect((await deploymentOf('present')).id).not.toBe(before.id);
@@ -423,8 +411,8 @@ describe('a rotation', () => {
         : [],
     );
     const servicesOf = (version?: string) =>
-      new Set(deployed.flatMap(({ versionId, service }) => (versionId === version ? service : [])));
-    expect(servicesOf(handle.firstExecutionRunId)).toEqual(new Set(['late']));
-    expect(servicesOf(current)).toEqual(new Set(['late', 'present']));
+      deployed.flatMap(({ versionId, service }) => (versionId === version ? service : [])).sort();
+    expect(servicesOf(handle.firstExecutionRunId)).toEqual(['late']);
+    expect(servicesOf(current)).toEqual(['late', 'present']);
   });
 });

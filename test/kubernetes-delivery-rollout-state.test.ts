@@ -47,6 +47,24 @@ describe('a Deployment', () => {
     });
   });
 
+  test.each<[string, Status, string]>([
+    ['says why while it is waited for', { ...done, updatedReplicas: 1 }, 'waiting'],
+    ['says why when it exceeded its progress deadline', stalled, 'stuck'],
+  ])('whose pods are refused %s', (_when, status, is) => {
+    const message =
+      'pods "web-1-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=3, limited: pods=3';
+    const refused = { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message };
+    const conditions = [...(status?.conditions ?? []), refused];
+    const told = rolloutState('Deployment', workload({ ...status, conditions }));
+    expect(told).toMatchObject({ is });
+    expect(JSON.stringify(told)).toContain(`pods cannot be made: ${JSON.stringify(message).slice(1, -1)}`);
+    const over = rolloutState(
+      'Deployment',
+      workload({ ...status, conditions: [...conditions.slice(0, -1), { ...refused, status: 'False' }] }),
+    );
+    expect(JSON.stringify(over)).not.toContain('exceeded quota');
+  });
+
   test.each([
     ['of an earlier minute', '2030-01-01T10:05:00Z', 60, 'waiting'],
     ['of the same second', '2030-01-01T10:00:30Z', 60, 'waiting'],
@@ -152,5 +170,43 @@ describe('an Argo Rollout', () => {
       is: 'stuck',
       why: 'the Rollout is Degraded (ProgressDeadlineExceeded)',
     });
+  });
+
+  test('that is degraded is waited for while its controller has not seen the change', () => {
+    const degraded = { ...done, phase: 'Degraded', observedGeneration: '3' };
+    expect(rolloutState('Rollout', workload(degraded, { restartAt: at }))).toMatchObject({ is: 'waiting' });
+  });
+
+  const aborted = (lastUpdateTime: string): Status => ({
+    ...done,
+    phase: 'Degraded',
+    conditions: [
+      { type: 'Progressing', status: 'False', reason: 'RolloutAborted', message: 'aborted', lastUpdateTime },
+      { type: 'Available', status: 'True', reason: 'AvailableReason', lastUpdateTime: '2030-01-01T11:00:00Z' },
+    ],
+  });
+  const BEFORE = aborted('2030-01-01T09:30:00Z');
+
+  test.each<[string, Status, string]>([
+    ['before the restart, by an update that was given up: it is done', BEFORE, 'done'],
+    ['before it, and has old pods', { ...BEFORE, restartedAt: '2030-01-01T09:00:00Z' }, 'waiting'],
+    ['before it, and a pod is not available', { ...BEFORE, availableReplicas: 2 }, 'waiting'],
+    ['since the restart', aborted('2030-01-01T10:00:30Z'), 'stuck'],
+    [
+      'because its spec is invalid, so that nothing is restarted',
+      { ...BEFORE, conditions: [...(BEFORE?.conditions ?? []), { type: 'InvalidSpec', status: 'True' }] },
+      'stuck',
+    ],
+  ])('that is degraded %s', (_since, status, is) => {
+    expect(rolloutState('Rollout', workload(status, { restartAt: at }))).toMatchObject({ is });
+  });
+
+  test('goes by the time that the API server has noted of the restart', () => {
+    const restarted = workload(BEFORE, { restartAt: '2030-01-01T09:00:00Z' });
+    expect(rolloutState('Rollout', restarted)).toMatchObject({ is: 'stuck' });
+    restarted.metadata.managedFields = [
+      { manager: 'keyturn', time: at, fieldsV1: { 'f:spec': { 'f:restartAt': {} } } },
+    ];
+    expect(rolloutState('Rollout', restarted)).toMatchObject({ is: 'done' });
   });
 });

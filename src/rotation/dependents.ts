@@ -75,6 +75,12 @@ export interface EcsDependent {
   timeoutMs: number;
 }
 
+/** Said with a version that the services had before, by which a delivery of another one is undone. */
+export interface EcsUndoing {
+  /** When the rotation began, in milliseconds since the epoch: nothing that is older can have started with the other version. */
+  rotationBegan: number;
+}
+
 /** How a version is brought to several dependents. */
 export interface DeliveryPlan {
   /** One dependent after another, in the catalog's order; all at once otherwise, and when they are taken back. */
@@ -94,9 +100,34 @@ export interface BroughtBack {
   undoneBy?: string;
   /** The resourceVersion of the Kubernetes Secret before anything was changed. While it is the same, the Secret has never held anything else. */
   resourceVersion?: string;
+  /** Of AWSCURRENT once more. */
+  onceMore?: OnceMore;
+}
+
+/** Said with AWSCURRENT when it is brought once more: a Secret that had lost it makes a restart of its own necessary. */
+export interface OnceMore {
+  /** The run that brings it, by its first run ID. */
+  by: string;
+  /** The resourceVersion of the Kubernetes Secret when that run began; absent when there was none, or it is not known. */
+  seen?: string;
+  /** With a restart: the Secret had lost it. */
+  came?: boolean;
+}
+
+/** How what a dependent uses was before anything was changed, as far as is known. */
+export interface SeenBefore {
+  /** The resourceVersion of the Kubernetes Secret. While it is the same, nobody has written it since. */
+  resourceVersion?: string;
+  /** The revision of the workload's pod template, where a change of the Secret must have made another one. */
+  revision?: string;
 }
 
 /** Tells one Kubernetes Secret from another; two dependents may share one. */
 export function secretPlace({ context = '', namespace, secret }: KubernetesDependent): string {
   return `${context}/${namespace}/${secret}`;
+}
+
+/** Tells one workload from another; several dependents may have the same. */
+export function workloadPlace({ context = '', namespace }: KubernetesDependent, { kind, name }: Workload): string {
+  return `${context}/${namespace}/${kind}/${name}`;
 }

@@ -75,7 +75,7 @@ export const Cause = {
   NotSynced: 'NotSynced',
   /** A workload does not become available with the version: its condition, a missing object, or time ran out. */
   RolloutFailed: 'RolloutFailed',
-  /** While undoing: whoever else restarts a workload (Reloader) has not done so after its Secret was taken back. */
+  /** While undoing: a workload goes on although its secret was taken back. Reloader has not restarted it, or ECS refuses to. */
   NotRestarted: 'NotRestarted',
   /** The provider issues no further key, because there are as many as it allows. */
   TooManyKeys: 'TooManyKeys',

@@ -30,6 +30,7 @@ const SETS = {
     'people-are-told-by-workflows-alone',
     'that-nothing-is-overdue-is-told',
     'undoing-waits-for-no-other-dependent',
+    'what-is-deployed-stays-deployed',
   ],
 } as const;
 

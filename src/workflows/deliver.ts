@@ -1,4 +1,4 @@
-import type { Dependent, HttpDependent } from '../rotation/dependents';
+import type { Dependent, EcsDependent, HttpDependent, KubernetesDependent } from '../rotation/dependents';
 import type { RotationPlan } from '../rotation/plan';
 import { isInForce } from './changes';
 import { deliverTo } from './deliver-to';
@@ -16,7 +16,7 @@ const namesOf = ({ plan }: RotationContext) => plan.dependents.map(nameOf).join(
 export const isAsked = (dependent: Dependent): dependent is HttpDependent => dependent.kind === 'http';
 
 /** Those that are given the version. */
-export const isGiven = (dependent: Dependent) => !isAsked(dependent);
+export const isGiven = (dependent: Dependent): dependent is KubernetesDependent | EcsDependent => !isAsked(dependent);
 
 /** A workload that is missing would only be found after the secret had changed. */
 export const lookAtDependents: Step<RotationPlan> = {
@@ -31,9 +31,11 @@ export const lookAtDependents: Step<RotationPlan> = {
     const seen = await read.lookAtDependents({
       dependents: context.plan.dependents.filter(isGiven),
       mustBeAvailable: mustBeAvailable(context),
+      fieldsOf: context.goingBack ? context.candidate : context.found.labels.current,
     });
     // What began with older workers has no answer.
     Object.assign(context.kubernetes.resourceVersions, seen?.resourceVersions);
+    Object.assign(context.kubernetes.revisions, seen?.revisions);
   },
 };
 
@@ -54,12 +56,31 @@ export const deliver: Step<RotationPlan> = {
   undo: {
     summary: (context) => deliverAgain(namesOf(context)),
     afterTheOthers: true,
+    leaves: (context) => (context.found.labels.current ? undefined : whatKeepsTheFirst(context)),
     run: async (context, activities) => {
       const { current } = context.found.labels;
       if (current) await deliverVersion(context, activities, current);
     },
   },
 };
+
+/** What may go on with a secret's first version, of which there is none before. */
+function whatKeepsTheFirst({ plan: { dependents, secretId }, found }: RotationContext): string[] {
+  return dependents.filter(isGiven).map((dependent) => {
+    const what = found.exists
+      ? `the version that ${secretId} keeps as AWSCURRENT`
+      : `what ${secretId} held, which this rollback deletes: rotate again, or take it away there`;
+    return `${usersOf(dependent)} may have ${what}. It was the first, so that there is none to deliver instead.`;
+  });
+}
+
+function usersOf(dependent: KubernetesDependent | EcsDependent): string {
+  if (dependent.kind === 'ecs')
+    return `The tasks of ${dependent.services.join(', ')} in the ECS cluster ${dependent.cluster}`;
+  const { context, namespace, secret } = dependent;
+  const where = context === undefined ? '' : ` in the cluster of context ${context}`;
+  return `The Secret ${namespace}/${secret}${where}, and the pods that use it,`;
+}
 
 const deliverAgain = (names: string) => `deliver the old version to ${names} again`;
 

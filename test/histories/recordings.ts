@@ -17,6 +17,7 @@ import { USAGE_SIGNAL, USAGE_WORKFLOW, usageWorkflowId } from '../../src/rotatio
 import type { UsageStatus } from '../../src/rotation/usage';
 import type { Lab } from '../lab/lab';
 import { startDependent } from '../testbed/dependent';
+import { openEcsServices } from '../testbed/ecs-services';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';
 import { backUp, startBackup, startRestore } from '../testbed/backups';
@@ -221,6 +222,16 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       const dependent = { ecs: { cluster: service.cluster, services: [service.serviceName] } };
       await bed.declare({ deployed: { type: 'app-secret', dependents: [dependent] } });
       return run('deployed').finally(() => ecs.destroy());
+    },
+    'app-secret-taken-back-from-ecs': async () => {
+      const clusters = await Promise.all(['taken-back-first', 'taken-back-second'].map(openEcsServices));
+      for (const { create } of clusters) await create('api');
+      const dependents = clusters.map(({ cluster }) => ({ ecs: { cluster, services: ['api'] } }));
+      await bed.declare({ 'taken-back': { type: 'app-secret', dependents, delivery: { order: 'in-order' } } });
+      await bed.rotate('taken-back');
+      return interrupted('taken-back', 'promote', 'after', async () => clusters[1]?.delete('api')).finally(() =>
+        clusters.forEach(({ close }) => close()),
+      );
     },
     'alternating-users-delivered-to-kubernetes': () =>
       inCluster(async (stage) => ended(await startDeployed(stage, 'delivered'))),

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { Cause } from '../../src/rotation/errors';
 import type { KubernetesDependent, Workload } from '../../src/rotation/dependents';
@@ -120,6 +121,13 @@ describeInCluster('a cluster with controllers that are not built here', () => {
       });
     };
 
+    /** What Argo says of an update that does not come to its end. */
+    const degraded = (lastUpdateTime: string) => {
+      const [reason, message] = ['ProgressDeadlineExceeded', 'the pods do not get ready'];
+      const condition = { type: 'Progressing', status: 'False', reason, message, lastUpdateTime };
+      return { phase: 'Degraded', message: `${reason}: ${message}`, conditions: [condition] };
+    };
+
     beforeAll(async () => {
       await cluster.apply(ROLLOUT_DEFINITION);
       await cluster.apply(
@@ -148,11 +156,27 @@ describeInCluster('a cluster with controllers that are not built here', () => {
       const before = (await rollout()).spec.restartAt;
       const restarting = deliverer.restart(DEPENDENT, workload, 'v-3');
       await until('it is asked for', async () => (await rollout()).spec.restartAt !== before);
-      await says({ phase: 'Degraded', message: 'ProgressDeadlineExceeded: the pods do not get ready' });
+      // Whole seconds; what is of the same one is not taken for later.
+      await delay(1_100);
+      await says(degraded(new Date().toISOString()));
       expect((await restarting).failure).toMatchObject({
         type: Cause.RolloutFailed,
         message: expect.stringContaining('the Rollout is Degraded (ProgressDeadlineExceeded') as string,
       });
+    });
+
+    test('one that was degraded before it was restarted is restarted, and done when every pod is newer', async () => {
+      const since = new Date(Date.now() - 60_000).toISOString();
+      await says(degraded(since));
+      const before = (await rollout()).spec.restartAt;
+      const restarting = deliverer.restart(DEPENDENT, workload, 'v-4');
+      const restartAt = await until('it is asked for', async () => {
+        const now = (await rollout()).spec.restartAt;
+        return now === before ? undefined : now;
+      });
+      await says({ ...degraded(since), availableReplicas: 1 });
+      await says({ ...degraded(since), restartedAt: restartAt });
+      expect((await restarting).failure).toBeUndefined();
     });
   });
 });

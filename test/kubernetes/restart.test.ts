@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { restartAnnotation } from '../../src/activities/delivery/kubernetes/restart-mark';
 import { Cause } from '../../src/rotation/errors';
 import type { Workload } from '../../src/rotation/dependents';
 import { startKubernetes } from '../lab/kubernetes/kubernetes';
 import type { Kubernetes } from '../lab/kubernetes/kubernetes';
 import { BUILD_MS, describeInCluster } from '../testbed/cluster';
-import { startDeliverer } from '../testbed/kubernetes-deliverer';
+import { SECRET_ID, startDeliverer } from '../testbed/kubernetes-deliverer';
 import type { Deliverer } from '../testbed/kubernetes-deliverer';
 import { DEPENDENT, NAMESPACE, changeTemplate, manifestOf, pathOf, replicaSetsOf } from '../testbed/kubernetes';
 import { testSideBySide } from '../testbed/side-by-side';
 import { until } from '../testbed/until';
+
+const MARK = restartAnnotation(DEPENDENT.secret, SECRET_ID);
 
 describeInCluster('restarting workloads of a cluster', () => {
   let cluster: Kubernetes;
@@ -38,13 +41,21 @@ describeInCluster('restarting workloads of a cluster', () => {
     return workload;
   }
 
+  /** Those of its pods. */
+  async function annotationsOf(workload: Workload): Promise<Record<string, string>> {
+    const found = await cluster.request<{
+      spec: { template: { metadata: { annotations?: Record<string, string> } } };
+    }>('GET', pathOf(workload));
+    return found?.spec.template.metadata.annotations ?? {};
+  }
+
   const restartedOnce = async (kind: Workload['kind']) => {
     const workload = await running({ kind, name: `once-${kind.toLowerCase()}` });
     const first = await deliverer.restart(DEPENDENT, workload, 'v-1');
     expect(first.failure).toBeUndefined();
     const after = await cluster.request<{ metadata: { generation: number } }>('GET', pathOf(workload));
     expect(after).toMatchObject({
-      spec: { template: { metadata: { annotations: { 'version.keyturn.dev/orders-db': 'v-1' } } } },
+      spec: { template: { metadata: { annotations: { [MARK]: 'v-1' } } } },
       status: { observedGeneration: after?.metadata.generation },
     });
     const again = await deliverer.restart(DEPENDENT, workload, 'v-1');
@@ -93,7 +104,36 @@ describeInCluster('restarting workloads of a cluster', () => {
         deliverer.restart({ ...DEPENDENT, secret: 'mail-api' }, workload, 'v-2'),
       ]);
       expect(both.map(({ failure }) => failure)).toEqual([undefined, undefined]);
-      expect(await replicaSetsOf(cluster, 'shared')).toBeLessThanOrEqual(3);
+      const marks = { [MARK]: 'v-1', [restartAnnotation('mail-api', SECRET_ID)]: 'v-2' };
+      expect(await annotationsOf(workload)).toMatchObject(marks);
+      expect([2, 3]).toContain(await replicaSetsOf(cluster, 'shared'));
+    },
+
+    async 'two secrets in one Kubernetes Secret that rotate at once each restart the workload once'() {
+      const slowly = { annotations: { 'keyturn.test/ready-after': '4s' } };
+      const workload = await running(deployment('two-in-one'), {}, slowly);
+      const [database, api] = ['production/database/orders', 'production/api-key/payments'];
+      const first = deliverer.restart(DEPENDENT, workload, 'v-1', { secretId: database });
+      await until('the first restart has begun', async () => (await replicaSetsOf(cluster, 'two-in-one')) === 2);
+      const second = deliverer.restart(DEPENDENT, workload, 'v-2', { secretId: api });
+      expect([(await first).failure, (await second).failure]).toEqual([undefined, undefined]);
+      const mark = (secretId: string) => restartAnnotation(DEPENDENT.secret, secretId);
+      expect(await annotationsOf(workload)).toMatchObject({ [mark(database)]: 'v-1', [mark(api)]: 'v-2' });
+      expect(await replicaSetsOf(cluster, 'two-in-one')).toBe(3);
+    },
+
+    async 'a restart that an earlier version of Keyturn began is not made again, and does not count for a later one'() {
+      const workload = await running(deployment('earlier'));
+      const annotations = { [`version.keyturn.dev/${DEPENDENT.secret}`]: 'v-1' };
+      await cluster.request('PATCH', pathOf(workload), { spec: { template: { metadata: { annotations } } } });
+      const patches = ({ calls }: { calls: string[] }) => calls.filter((call) => call.startsWith('PATCH')).length;
+      const restarts = [];
+      for (const version of ['v-1', 'v-2', 'v-1']) {
+        const restarted = await deliverer.restart(DEPENDENT, workload, version);
+        expect(restarted.failure).toBeUndefined();
+        restarts.push(patches(restarted));
+      }
+      expect(restarts).toEqual([0, 1, 1]);
     },
 
     async 'a rollout that is not to be waited for is only begun'() {
@@ -149,10 +189,7 @@ describeInCluster('restarting workloads of a cluster', () => {
 
       const deleted = deliverer.restart(DEPENDENT, workload, 'v-2');
       await until('the next restart has begun', async () => {
-        const found = await cluster.request<{
-          spec: { template: { metadata: { annotations?: Record<string, string> } } };
-        }>('GET', pathOf(workload));
-        return found?.spec.template.metadata.annotations?.['version.keyturn.dev/orders-db'] === 'v-2';
+        return (await annotationsOf(workload))[MARK] === 'v-2';
       });
       await cluster.request('DELETE', pathOf(workload));
       expect((await deleted).failure?.message).toContain('it was deleted while its pods were restarted');
@@ -167,7 +204,7 @@ describeInCluster('restarting workloads of a cluster', () => {
       const restarted = deliverer.restart(DEPENDENT, workload, 'v-1');
       await until('the restart has begun', async () => (await replicaSetsOf(cluster, 'undone')) === 2);
       // What kubectl rollout undo does.
-      const annotations = { 'version.keyturn.dev/orders-db': null };
+      const annotations = { [MARK]: null };
       await cluster.request('PATCH', pathOf(workload), { spec: { template: { metadata: { annotations } } } });
       expect((await restarted).failure).toMatchObject({
         type: Cause.RolloutFailed,
@@ -197,6 +234,43 @@ describeInCluster('restarting workloads of a cluster', () => {
       expect((await waited).calls).not.toContainEqual(expect.stringMatching(/^PATCH/));
       // One that was over before anybody looked counts too.
       expect((await deliverer.restart(reloadedFor('reloaded'), workload, 'v-1')).failure).toBeUndefined();
+    },
+
+    async 'with Reloader, a change of the replicas by whoever also wrote the template is no restart'() {
+      const workload = await running(deployment('resized'));
+      await changeTemplate(cluster, workload);
+      await until('the release is out', async () => (await replicaSetsOf(cluster, 'resized')) === 2);
+      const looked = { ...reloadedFor('resized'), sync: 'push' as const, externalSecret: undefined };
+      const isSeen = async () => {
+        const { failure, result } = await deliverer.look({ ...looked, workloads: [workload] }, true);
+        return failure ? undefined : (result as { revisions: Record<string, string> }).revisions;
+      };
+      const revision = Object.values(await until('it is available', isSeen))[0];
+      expect(revision).toBe('2');
+      await delay(1_100);
+      await setSecret('resized', 'changed-a-moment-ago');
+      await delay(1_100);
+      // As Helm does it: the entry of the writer is as new as the latest of its changes.
+      await cluster.request('PATCH', pathOf(workload), { spec: { replicas: 3 } });
+      const seen = { resourceVersion: 'of-before', revision };
+      const waited = deliverer.restart(reloadedFor('resized'), workload, 'v-1', { seen });
+      expect(await Promise.race([waited, delay(3_000, 'still waiting')])).toBe('still waiting');
+      await changeTemplate(cluster, workload, 'reloader');
+      expect((await waited).failure).toBeUndefined();
+    },
+
+    async 'with Reloader, what is not known of before, or a Secret that has not changed since, asks for no other template'() {
+      const workload = await running(deployment('unchanged'));
+      await setSecret('unchanged', 'changed-a-while-ago');
+      await delay(1_100);
+      await changeTemplate(cluster, workload, 'reloader');
+      const path = `/api/v1/namespaces/${NAMESPACE}/secrets/unchanged`;
+      const found = await cluster.request<{ metadata: { resourceVersion: string } }>('GET', path);
+      const revision = '2';
+      for (const seen of [undefined, { revision }, { resourceVersion: found?.metadata.resourceVersion, revision }]) {
+        const { failure } = await deliverer.restart(reloadedFor('unchanged'), workload, 'v-1', { seen });
+        expect(failure).toBeUndefined();
+      }
     },
 
     async 'with Reloader, says so when nobody restarts it'() {

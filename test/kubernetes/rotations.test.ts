@@ -1,3 +1,4 @@
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { BUILD_MS, describeInCluster } from '../testbed/cluster';
 import { openClusterBed } from '../testbed/kubernetes-rotations';
 import type { ClusterBed } from '../testbed/kubernetes-rotations';
@@ -116,5 +117,35 @@ describeInCluster('a rotation whose secret is used in Kubernetes', () => {
     expect(message).toContain(`The Deployment ${stage.bed.environment}/lonely`);
     expect(message).toContain('there is no such workload');
     expect(await stage.bed.secrets.versionIds('lonely')).toEqual(before);
+  });
+
+  test('is refused before anything changes when a key is mapped to a field that the secret does not have', async () => {
+    const dependents = [stage.dependentOn('mistyped', { keys: { password: 'passwort' } })];
+    await stage.bed.databases.alternatingUsers('mistyped', { declaration: { dependents } });
+    await stage.deploy('mistyped');
+    const before = await stage.bed.secrets.versionIds('mistyped');
+    const { type, message, details } = await failureOf(stage.bed.rotate('mistyped'));
+    expect({ type, details }).toMatchObject({
+      type: 'RotationRefused',
+      details: { step: 'lookAtDependents', cause: { type: 'SecretUnusable' } },
+    });
+    expect(message).toContain('has no field passwort');
+    expect(await stage.bed.secrets.versionIds('mistyped')).toEqual(before);
+  });
+
+  test('goes back also when it is AWSCURRENT that lacks the field', async () => {
+    const { bed } = stage;
+    const good = JSON.stringify({ password: 'a-password-that-works' });
+    await bed.declare({
+      damaged: { type: 'app-secret', field: 'password', dependents: [stage.dependentOn('damaged')] },
+    });
+    await bed.secrets.create('damaged', good);
+    await stage.deploy('damaged');
+    const SecretId = bed.secrets.idOf('damaged');
+    await bed.secretsManager.send(new PutSecretValueCommand({ SecretId, SecretString: '{"passwort":"by-mistake"}' }));
+    const handle = await bed.start('damaged', {}, 'rollbackSecret');
+    expect(await handle.result()).toMatchObject({ outcome: 'rotated' });
+    expect(await bed.secrets.value('damaged')).toBe(good);
+    expect(await stage.held('damaged')).toBe('a-password-that-works');
   });
 });

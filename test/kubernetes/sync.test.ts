@@ -292,37 +292,100 @@ describeInCluster('syncing a Secret by External Secrets Operator', () => {
     expect(await askedFor(externalSecretPath('templated'))).toBe('v-11, after 1700000000');
   });
 
-  test('a ClusterExternalSecret has its ExternalSecret in the namespace synced', async () => {
+  test('a new version that the operator brought by its own refresh, before it was asked to, is there by its word', async () => {
+    const dependent = {
+      ...DEPENDENT,
+      externalSecret: 'templated',
+      secret: 'templated',
+      expect: 'any-change' as const,
+      syncTimeoutMs: 20_000,
+    };
+    const seen = { resourceVersion: await resourceVersionOf('templated') };
+    const text = await promote('a-password-that-the-operator-brought');
+    const annotations = { 'force-sync': 'as-a-refresh-would' };
+    await cluster.request('PATCH', externalSecretPath('templated'), { metadata: { annotations } });
+    const url = Buffer.from('postgresql://orders:a-password-that-the-operator-brought@db/orders').toString('base64');
+    await until('the operator has synced', async () => {
+      const held = await cluster.request<{ data: { url: string } }>('GET', secretPath('templated'));
+      return held?.data.url === url;
+    });
+    const { failure, result } = await administrator.sync(dependent, 'v-50', text, { seen });
+    expect(failure).toBeUndefined();
+    expect(result).toMatchObject({ untouched: false, came: false });
+  });
+
+  test('a version that lacks a mapped field cannot be compared: it is brought back where nothing has come, or by the word of the operator', async () => {
+    const mistyped = { ...DEPENDENT, keys: [{ key: 'password', field: 'passwort' }] };
+    const before = await promote('a-password-before-the-mistake');
+    expect((await deliverer.sync(DEPENDENT, 'v-40', before)).failure).toBeUndefined();
+    const back = { undoes: 'v-41', resourceVersion: await resourceVersionOf('orders-db') };
+    const text = await promote('a-password-that-is-taken-back');
+    expect((await deliverer.sync(mistyped, 'v-41', text)).failure?.type).toBe(Cause.SecretUnusable);
+
+    await promote('a-password-before-the-mistake');
+    const untouched = await deliverer.sync(mistyped, 'v-40', before, { back });
+    expect(untouched).toMatchObject({ failure: undefined, result: { untouched: true } });
+    // As the operator's own refresh would.
+    const data = { password: Buffer.from('a-password-that-is-taken-back').toString('base64') };
+    await cluster.request('PATCH', secretPath('orders-db'), { data });
+    const synced = await deliverer.sync(mistyped, 'v-40', before, { back });
+    expect(synced).toMatchObject({ failure: undefined, result: { untouched: false } });
+    const held = await cluster.request<{ data: object }>('GET', secretPath('orders-db'));
+    expect(held?.data).toMatchObject({ password: Buffer.from('a-password-before-the-mistake').toString('base64') });
+  });
+
+  test('a ClusterExternalSecret has its ExternalSecret in the namespace synced, and back, with the rights of its manifest alone', async () => {
+    const namespace = 'depot';
+    await cluster.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${namespace}}}`);
+    const there = (text: string) => text.replaceAll(`namespace: ${NAMESPACE}`, `namespace: ${namespace}`);
+    const aboutExternalSecrets = /- apiGroups: \[external-secrets.io\]\n +resources: \[externalsecrets\]\n.*\n.*\n/;
+    await cluster.apply(there(await manifest('access')).replace(aboutExternalSecrets, ''));
+    const [store = ''] = there(await manifest('external-secret')).split('---');
+    await cluster.apply(store);
     await cluster.apply(
       JSON.stringify({
         apiVersion: 'external-secrets.io/v1',
         kind: 'ClusterExternalSecret',
         metadata: { name: 'orders-db' },
         spec: {
-          namespaces: [NAMESPACE],
+          namespaces: [namespace],
           externalSecretName: 'everywhere',
           externalSecretSpec: {
             refreshInterval: '1h',
             secretStoreRef: { kind: 'SecretStore', name: 'aws' },
-            target: { name: 'everywhere' },
+            target: { name: 'orders-db' },
             data: [{ secretKey: 'password', remoteRef: { key: REMOTE, property: 'password' } }],
           },
         },
       }),
     );
-    await until('the first sync', () => cluster.request('GET', secretPath('everywhere')));
-    const dependent = { ...DEPENDENT, sync: 'cluster-external-secret' as const, secret: 'everywhere' };
+    await until('the first sync', () => cluster.request('GET', secretPath('orders-db', namespace)));
+    const dependent = { ...DEPENDENT, sync: 'cluster-external-secret' as const, namespace };
+
+    const forbidden = await deliverer.look(dependent, false);
+    expect(forbidden.failure).toMatchObject({ type: Cause.PermissionDenied, nonRetryable: true });
+    expect(forbidden.failure?.message).toContain('The worker may not get externalsecrets depot/everywhere in ');
+    const ofTheOther = /(resources: \[externalsecrets\]\n +resourceNames: \[)orders-db/;
+    await cluster.apply(there(await manifest('cluster-external-secret-access')).replace(ofTheOther, '$1everywhere'));
+    await until('it is permitted', async () => (await deliverer.look(dependent, false)).failure === undefined);
+
     const text = await promote('a-password-for-everywhere');
-    const { failure, tookMs } = await administrator.sync(dependent, 'v-13', text);
+    const { failure, tookMs } = await deliverer.sync(dependent, 'v-13', text);
     expect(failure).toBeUndefined();
     expect(tookMs).toBeLessThan(9_000);
-    expect(await askedFor(externalSecretPath('everywhere'))).toBe('v-13');
+    expect(await askedFor(externalSecretPath('everywhere', namespace))).toBe('v-13');
 
     // Nothing can be seen to change there any more: the operator's word counts.
     const seenByChange = { ...dependent, expect: 'any-change' as const };
-    const again = await administrator.sync(seenByChange, 'v-13', text, { back: { undoes: 'v-14' } });
+    const again = await deliverer.sync(seenByChange, 'v-13', text, { back: { undoes: 'v-14' } });
     expect(again.failure).toBeUndefined();
     expect(again.result).toMatchObject({ untouched: false, came: false });
+
+    // What it may still be writing of another version is waited for.
+    const other = await deliverer.sync({ ...dependent, syncTimeoutMs: 1_500 }, 'v-14', valueOf('never-promoted'));
+    expect(other.failure?.type).toBe(Cause.NotSynced);
+    const back = await deliverer.sync(dependent, 'v-13', text, { back: { undoes: 'v-14' } });
+    expect(back.failure).toBeUndefined();
   });
 
   test('the Role allows nothing else: each refusal names the verb, the resource and the namespace', async () => {

@@ -6,11 +6,13 @@ import type {
   DeployInput,
   LookAtDependentsInput,
   RestartInput,
+  SeenDependents,
   SyncInput,
 } from '../../src/activities/delivery/activities';
 import type { RestartResult } from '../../src/activities/delivery/kubernetes/clusters';
 import type { SyncResult } from '../../src/activities/delivery/kubernetes/sync-result';
 import type { StepInput } from '../../src/activities/step-input';
+import { secretPlace } from '../../src/rotation/dependents';
 import type { DeliveryPlan, Dependent } from '../../src/rotation/dependents';
 import { rotationWorkflowId } from '../../src/rotation/names';
 import { APP_SECRET_POLICY } from '../../src/rotation/password-policy';
@@ -19,17 +21,17 @@ import type { SecretInspection } from '../../src/rotation/types';
 import { builtWorkflowBundle } from '../../src/runtime/workflow-bundles';
 
 /** What a script says of one activity of a delivery: it returns, waits, or throws what the real one would. */
-export interface FakeOutside {
+interface FakeOutside {
   syncToKubernetes?(input: SyncInput): Promise<Partial<SyncResult> | void>;
   restartWorkload?(input: RestartInput): Promise<void>;
   deployToEcs?(input: DeployInput): Promise<void>;
 }
 
-export interface FakeDelivery {
+interface FakeDelivery {
   dependents: Dependent[];
   delivery?: Partial<DeliveryPlan>;
-  /** There is no version yet. */
-  isFirst?: true;
+  /** The secret as it is found; with {@link OLD} as AWSCURRENT when absent. */
+  found?: SecretInspection;
   rollbackMs?: number;
   workflow?: 'rotateAppSecret' | 'deliverSecret';
   outside: FakeOutside;
@@ -95,11 +97,13 @@ function fakeActivities(environment: string, scriptOf: (input: StepInput) => Fak
   const outsideOf = (input: StepInput) => scriptOf(input)?.outside ?? {};
   return {
     loadPlan: (input: StepInput) => Promise.resolve(planOf(environment, input.secretId, scriptOf(input))),
-    inspectSecret: (input: StepInput): Promise<SecretInspection> => {
-      const isFirst = scriptOf(input)?.isFirst ?? false;
-      return Promise.resolve({ exists: !isFirst, labels: isFirst ? {} : { current: OLD } });
+    inspectSecret: (input: StepInput): Promise<SecretInspection> =>
+      Promise.resolve(scriptOf(input)?.found ?? { exists: true, labels: { current: OLD } }),
+    lookAtDependents: ({ dependents }: LookAtDependentsInput): Promise<SeenDependents> => {
+      const places = dependents.flatMap((dependent) => (dependent.kind === 'kubernetes' ? secretPlace(dependent) : []));
+      const resourceVersions = Object.fromEntries(places.map((place) => [place, 'seen']));
+      return Promise.resolve({ resourceVersions, revisions: {} });
     },
-    lookAtDependents: (_input: LookAtDependentsInput) => Promise.resolve({ resourceVersions: {} }),
     createCandidate: nothing,
     moveLabels: nothing,
     discardCreatedSecret: nothing,

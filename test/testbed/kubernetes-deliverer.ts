@@ -7,9 +7,14 @@ import type { AuditEntry, AuditLog } from '../../src/activities/audit/audit-log'
 import { createActivityBoundary } from '../../src/activities/boundary/interceptor';
 import { createKubernetesClusters } from '../../src/activities/delivery/kubernetes/clusters';
 import type { KubernetesClusters } from '../../src/activities/delivery/kubernetes/clusters';
-import type { BroughtBack, KubernetesDependent, Workload } from '../../src/rotation/dependents';
+import type { BroughtBack, KubernetesDependent, SeenBefore, Workload } from '../../src/rotation/dependents';
 import { watchProcessGroup } from '../lab/watcher';
 import { projectFile } from '../lab/project';
+
+/** Whose versions are delivered, when a test does not say it. */
+export const SECRET_ID = 'test/secret';
+
+type RestartAbout = Parameters<KubernetesClusters['restart']>[3];
 
 /** One delivery to Kubernetes, as an activity would make it. */
 interface Delivery {
@@ -18,10 +23,11 @@ interface Delivery {
   /** To sync; absent to restart `workload`, or to look. */
   text?: string;
   back?: BroughtBack;
+  seen?: SeenBefore;
   /** The value of the version that is taken back. */
   undone?: string;
   workload?: Workload;
-  about?: Parameters<KubernetesClusters['restart']>[3];
+  about?: RestartAbout;
   /** To look. */
   mustBeAvailable?: boolean;
   /** When the activity was scheduled first, in milliseconds since the epoch; now when absent. */
@@ -47,13 +53,13 @@ export interface Deliverer {
     dependent: KubernetesDependent,
     versionId: string,
     text: string,
-    more?: Pick<Delivery, 'back' | 'undone' | 'scheduledAt' | 'attempt'>,
+    more?: Pick<Delivery, 'back' | 'seen' | 'undone' | 'scheduledAt' | 'attempt'>,
   ): Promise<Delivered>;
   restart(
     dependent: KubernetesDependent,
     workload: Workload,
     versionId: string,
-    about?: Delivery['about'],
+    about?: Partial<RestartAbout>,
   ): Promise<Delivered>;
   /** Ends it in the midst of what it does; what it has not answered yet rejects. */
   kill(): Promise<void>;
@@ -83,7 +89,8 @@ export function startDeliverer(kubeconfig: string): Deliverer {
   return {
     look: (dependent, mustBeAvailable) => ask({ dependent, versionId: '', mustBeAvailable }),
     sync: (dependent, versionId, text, more) => ask({ dependent, versionId, text, ...more }),
-    restart: (dependent, workload, versionId, about) => ask({ dependent, versionId, workload, about }),
+    restart: (dependent, workload, versionId, about) =>
+      ask({ dependent, versionId, workload, about: { secretId: SECRET_ID, ...about } }),
     async kill() {
       child.kill('SIGKILL');
       await exited;
@@ -114,7 +121,7 @@ function answerTo(child: ChildProcess, question: Question): Promise<Delivered> {
 }
 
 async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, delivery: Delivery): Promise<Delivered> {
-  const { dependent, versionId, text, back, undone, workload, about, mustBeAvailable } = delivery;
+  const { dependent, versionId, text, back, seen, undone, workload, about, mustBeAvailable } = delivery;
   const { scheduledAt = Date.now(), attempt = 1 } = delivery;
   const entries: AuditEntry[] = [];
   const audit = { append: async (entry: AuditEntry) => void entries.push(entry) } as Partial<AuditLog> as AuditLog;
@@ -129,10 +136,11 @@ async function deliver(clusters: ReturnType<typeof createKubernetesClusters>, de
     result = await environment.run(
       (_input: object): Promise<object> => {
         if (mustBeAvailable !== undefined) return clusters.look(dependent, mustBeAvailable);
-        if (workload) return clusters.restart(dependent, workload, versionId, about);
-        return clusters.sync(dependent, versionId, text ?? '', back, () => Promise.resolve(undone));
+        if (workload && about) return clusters.restart(dependent, workload, versionId, about);
+        const findUndone = () => Promise.resolve(undone);
+        return clusters.sync(dependent, versionId, text ?? '', { back, seen, findUndone });
       },
-      { secretId: 'test/secret', step: 'deliver' },
+      { secretId: SECRET_ID, step: 'deliver' },
     );
   } catch (error) {
     const { type, message, nonRetryable } = error as ApplicationFailure;

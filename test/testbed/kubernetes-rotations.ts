@@ -1,3 +1,4 @@
+import { restartAnnotation } from '../../src/activities/delivery/kubernetes/restart-mark';
 import type { ExternalSecrets } from '../lab/kubernetes/external-secrets';
 import type { Kubernetes } from '../lab/kubernetes/kubernetes';
 import { openCluster } from './cluster';
@@ -174,7 +175,7 @@ function clusterBed(
 
     async restartedFor(deployment, secret) {
       const found = await cluster.request<DeploymentObject>('GET', path('deployments', deployment));
-      return found?.spec.template.metadata.annotations?.[`version.keyturn.dev/${secret}`];
+      return found?.spec.template.metadata.annotations?.[restartAnnotation(secret, bed.secrets.idOf(secret))];
     },
   };
 }

@@ -1,6 +1,6 @@
-import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { startLoopbackServer } from '../lab/loopback-server';
+import { bytesOf, passOn } from './passing-on';
 
 /** One call of Secrets Manager as it was made. */
 export interface SeenCall {
@@ -69,21 +69,4 @@ export async function startQuotingAws(upstream: string): Promise<QuotingAws> {
 
 function reply(response: ServerResponse, { status, body }: { status: number; body: string }): void {
   response.writeHead(status, { 'Content-Type': 'application/x-amz-json-1.1' }).end(body);
-}
-
-async function passOn(upstream: string, request: IncomingMessage, sent: Buffer) {
-  const { method, headers, url } = request;
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    httpRequest(new URL(url ?? '/', upstream), { method, headers }, resolve)
-      .once('error', reject)
-      .end(sent);
-  });
-  const { statusCode: status = 502, headers: answered } = answer;
-  return { status, headers: answered, body: await bytesOf(answer) };
-}
-
-async function bytesOf(message: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of message) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
 }

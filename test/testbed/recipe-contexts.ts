@@ -52,7 +52,8 @@ export function contextOf(kind: Kind, { afterOne, emergency }: Reason = {}): Rot
     goingBack: false,
     warnings: [],
     oldLoginInUse: false,
-    kubernetes: { resourceVersions: {}, changedAt: {} },
+    kubernetes: { resourceVersions: {}, revisions: {}, changedAt: {} },
+    ecs: { since: {}, done: [] },
     keys: {
       leftovers: afterOne === 'terminated',
       old: 'old',

@@ -1,6 +1,6 @@
 import { DescribeServicesCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
 import type { ECSClient, Service } from '@aws-sdk/client-ecs';
-import type { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { Cause } from '../../rotation/errors';
 import { outsideCall } from '../boundary/activity-scope';
 import { circuitBreakerFor } from '../circuit-breaker';
@@ -25,6 +25,15 @@ export interface EcsServiceState {
 export interface EcsCalls {
   /** @throws RolloutFailed when the service or its cluster is missing, deleted, or deployed by something else than ECS. */
   describe(cluster: string, service: string): Promise<EcsServiceState>;
+  /** Whether the service or its cluster is missing or deleted. */
+  isGone(cluster: string, service: string): Promise<boolean>;
+  /**
+   * Sees that the worker may start deployments of a service, by an UpdateService that changes nothing: ECS has no dry run, and starts no
+   * deployment that is neither asked for nor needed by a change (ECS API Reference, 'UpdateService', forceNewDeployment).
+   *
+   * @throws PermissionDenied.
+   */
+  seePermitted(cluster: string, service: string): Promise<void>;
   /**
    * Has ECS start all tasks anew. Not to be repeated without looking: each call starts a deployment.
    *
@@ -48,15 +57,41 @@ export function createEcsCalls(client: Pick<ECSClient, 'send'>): EcsCalls {
     );
   }
 
+  async function find(cluster: string, service: string): Promise<Service | 'no-cluster' | undefined> {
+    const answer = await call('DescribeServices', cluster, service, async () => {
+      try {
+        return await client.send(new DescribeServicesCommand({ cluster, services: [service] }));
+      } catch (error) {
+        if (errorNameOf(error) === NO_CLUSTER) return 'no-cluster';
+        throw error;
+      }
+    });
+    return answer === 'no-cluster' ? answer : answer.services?.[0];
+  }
+
   return {
     async describe(cluster, service) {
-      const answer = await call('DescribeServices', cluster, service, () =>
-        client.send(new DescribeServicesCommand({ cluster, services: [service] })),
-      );
-      const [found] = answer.services ?? [];
+      const found = await find(cluster, service);
+      if (found === 'no-cluster') throw missingCluster(cluster);
       if (!found) throw missingService(cluster, service);
       refuseUndeployable(found, cluster, service);
       return stateOf(found);
+    },
+
+    async isGone(cluster, service) {
+      const found = await find(cluster, service);
+      return found === 'no-cluster' || !found || isDeleted(found);
+    },
+
+    async seePermitted(cluster, service) {
+      try {
+        await call('UpdateService', cluster, service, () =>
+          client.send(new UpdateServiceCommand({ cluster, service })),
+        );
+      } catch (error) {
+        // Whoever lacks the right is told so first; any other refusal is of the request.
+        if (!(error instanceof ApplicationFailure && error.type === Cause.RolloutFailed)) throw error;
+      }
     },
 
     async startDeployment(cluster, service) {
@@ -96,7 +131,15 @@ function stateOf({ deployments = [], events = [], ...service }: Service): EcsSer
   };
 }
 
+const NO_CLUSTER = 'ClusterNotFoundException';
 const NOTHING_STARTED = 'No deployment was started.';
+
+function missingCluster(cluster: string): ApplicationFailure {
+  return failure(
+    Cause.RolloutFailed,
+    `There is no ECS cluster ${cluster} in the worker's account and region. ${NOTHING_STARTED} Correct cluster in the catalog, or the region of the worker.`,
+  );
+}
 
 function missingService(cluster: string, service: string): ApplicationFailure {
   return failure(
@@ -105,15 +148,20 @@ function missingService(cluster: string, service: string): ApplicationFailure {
   );
 }
 
-function refuseUndeployable({ status, deploymentController }: Service, cluster: string, service: string): void {
+/** What is being deleted can be deployed no more either. */
+function isDeleted({ status }: Service): boolean {
+  return status !== undefined && status !== 'ACTIVE';
+}
+
+function refuseUndeployable(found: Service, cluster: string, service: string): void {
   const which = `The service ${service} of the ECS cluster ${cluster}`;
-  if (status !== undefined && status !== 'ACTIVE') {
+  if (isDeleted(found)) {
     throw failure(
       Cause.RolloutFailed,
-      `${which} is ${status}: it was deleted. ${NOTHING_STARTED} Create it again, or take it out of the catalog.`,
+      `${which} is ${found.status}: it was deleted. ${NOTHING_STARTED} Create it again, or take it out of the catalog.`,
     );
   }
-  const { type = 'ECS' } = deploymentController ?? {};
+  const { type = 'ECS' } = found.deploymentController ?? {};
   if (type !== 'ECS') {
     throw failure(
       Cause.RolloutFailed,
@@ -127,12 +175,7 @@ function toFailure(error: unknown, operation: string, cluster: string, service: 
   const name = errorNameOf(error);
   const answer = awsAnswerOf(error);
   const where = `${operation} of the service ${service} (cluster ${cluster})`;
-  if (name === 'ClusterNotFoundException') {
-    return failure(
-      Cause.RolloutFailed,
-      `There is no ECS cluster ${cluster} in the worker's account and region. ${NOTHING_STARTED} Correct cluster in the catalog, or the region of the worker.`,
-    );
-  }
+  if (name === NO_CLUSTER) return missingCluster(cluster);
   if (name === 'ServiceNotFoundException') return missingService(cluster, service);
   if (name === 'ServiceNotActiveException') {
     return failure(

@@ -19,11 +19,23 @@ export interface EcsEvent {
   createdAt: number;
 }
 
-/** How far a deployment is; `found` says it to operators. */
-export type DeploymentVerdict = { state: 'done' } | { state: 'waiting' | 'failed'; found: string };
+/**
+ * How far a deployment is; `found` says it to operators. `vanished`: it was shown before and is no longer. One answer of DescribeServices
+ * that is older than the one before looks the same, so that it has to be seen twice in a row.
+ */
+export type DeploymentVerdict = { state: 'done' } | { state: 'waiting' | 'vanished' | 'failed'; found: string };
 
 export function deploymentsBegunSince(since: number, deployments: readonly EcsDeployment[]): EcsDeployment[] {
   return deployments.filter(({ createdAt }) => createdAt >= since);
+}
+
+/** What ECS notes down of a service that stands still (ECS Developer Guide, 'service event messages'). */
+const STANDS_STILL = /has reached a steady state/;
+
+/** Whether no task of a service can have started since a time: ECS notes down each that it starts. */
+export function isUntouchedSince(since: number, deployments: readonly EcsDeployment[], events: readonly EcsEvent[]) {
+  const news = events.filter(({ createdAt, message }) => createdAt >= since && !STANDS_STILL.test(message));
+  return news.length === 0 && deploymentsBegunSince(since, deployments).length === 0;
 }
 
 /** The circuit breaker's own words for the deployment that puts back what ran before. */
@@ -45,7 +57,7 @@ export function judgeDeployment(
   const primary = deployments.find((deployment) => deployment.primary);
   if (!primary || !begun.includes(primary)) {
     return own.seen
-      ? { state: 'failed', found: 'ECS went back to the deployment before it' }
+      ? { state: 'vanished', found: 'ECS went back to the deployment before it' }
       : { state: 'waiting', found: 'DescribeServices does not show it yet' };
   }
   const others = deployments.length - 1;

@@ -4,9 +4,11 @@ import { Cause } from '../../rotation/errors';
 import type { Check } from './check';
 import { check, ok, skipped, warning } from './check';
 
-/** Whether the services are there and could be deployed now. No deployment is started. */
+export type EcsAccess = Pick<EcsCalls, 'describe' | 'seePermitted'>;
+
+/** Whether the services are there and could be deployed now, by these credentials. No deployment is started. */
 export async function checkEcsDependent(
-  ecs: Pick<EcsCalls, 'describe'>,
+  ecs: EcsAccess,
   secretId: string,
   { name: dependent, cluster, services }: EcsDependent,
 ): Promise<Check[]> {
@@ -22,17 +24,21 @@ export async function checkEcsDependent(
           `Wait until they are steady: a rotation of ${secretId} is rolled back when its deployment is not finished in time.`,
         );
   };
-  return [
-    await check(name, look, {
-      [Cause.RolloutFailed]: `A rotation of ${secretId} would be rolled back.`,
-      [Cause.TargetUnavailable]: 'Check AWS_REGION, AWS_ENDPOINT_URL and the network between here and AWS.',
-    }),
-    skipped(
-      `deployment of ${dependent} of ${secretId}`,
-      'not tried: that would start one',
-      `The worker needs ecs:DescribeServices and ecs:UpdateService on ${services.join(', ')} (cluster ${cluster}).`,
-    ),
-  ];
+  const seen = await check(name, look, {
+    [Cause.RolloutFailed]: `A rotation of ${secretId} would be refused.`,
+    [Cause.TargetUnavailable]: 'Check AWS_REGION, AWS_ENDPOINT_URL and the network between here and AWS.',
+  });
+  const deployment = `deployment of ${dependent} of ${secretId}`;
+  if (seen.state === 'failed') return [seen, skipped(deployment, 'needs the services')];
+  const permitted = await check(
+    deployment,
+    async () => {
+      await Promise.all(services.map((service) => ecs.seePermitted(cluster, service)));
+      return ok(deployment, `these credentials may deploy ${services.join(', ')} anew; none was started`);
+    },
+    { [Cause.PermissionDenied]: 'Or run keyturn doctor with the role of the worker.' },
+  );
+  return [seen, permitted];
 }
 
 function isSteady({ desired, running, deployments }: EcsServiceState): boolean {

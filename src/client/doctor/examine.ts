@@ -9,7 +9,6 @@ import { createBackupBucket } from '../../activities/backup/bucket';
 import { createBackupEnvelope } from '../../activities/backup/envelope';
 import { runInActivityScope } from '../../activities/boundary/activity-scope';
 import { createEcsCalls } from '../../activities/delivery/ecs-calls';
-import type { EcsCalls } from '../../activities/delivery/ecs-calls';
 import { connectedClusters } from '../../activities/delivery/kubernetes/cluster';
 import { createSnsClients } from '../../activities/notify/sns';
 import { createCredentials } from '../../activities/postgres/credentials';
@@ -38,6 +37,7 @@ import { checkDatabase } from './database-checks';
 import type { DatabaseAccess } from './database-checks';
 import { checkHttpDependent } from './dependent-check';
 import { checkEcsDependent } from './ecs-check';
+import type { EcsAccess } from './ecs-check';
 import { checkKubernetesDependent } from './kubernetes-checks';
 import type { KubernetesAccess } from './kubernetes-checks';
 import { checkTemporal } from './temporal-checks';
@@ -157,7 +157,7 @@ interface Systems {
   databases: DatabaseAccess;
   apiKeys: ApiKeyAccess;
   kubernetes: KubernetesAccess;
-  ecs: Pick<EcsCalls, 'describe'>;
+  ecs: EcsAccess;
 }
 
 async function checkPlan(systems: Systems, plan: RotationPlan): Promise<Check[]> {

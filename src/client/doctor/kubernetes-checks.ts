@@ -4,6 +4,7 @@ import type { ExternalSecretObject, SyncSource } from '../../activities/delivery
 import { SECRETS, WORKLOADS } from '../../activities/delivery/kubernetes/objects';
 import type { SecretObject } from '../../activities/delivery/kubernetes/objects';
 import { missingRights, rightsNeeded } from '../../activities/delivery/kubernetes/rights';
+import type { Found } from '../../activities/delivery/kubernetes/rights';
 import { restartHindrance, rolloutState } from '../../activities/delivery/kubernetes/rollout-state';
 import type { WorkloadObject } from '../../activities/delivery/kubernetes/rollout-state';
 import { expectedKeys, whatIsMissing } from '../../activities/delivery/kubernetes/secret-digest';
@@ -31,15 +32,17 @@ export async function checkKubernetesDependent(
   const names = { dependent: `dependent ${which}`, rights: `rights for ${which}` };
   const todo = `Put it in order first, or correct the catalog: a rotation of ${secretId} would be rolled back.`;
   let cluster: Cluster | undefined;
-  let secretExists = true;
+  const found: Found = { secretExists: true };
   const look = async (): Promise<Check> => {
     cluster = await access.clusterOf(dependent.context);
     const looks: Look[] = [];
     if (dependent.sync !== 'push') {
-      looks.push(await lookAtSync(cluster, await findSyncSource(cluster, dependent)));
+      const source = await findSyncSource(cluster, dependent);
+      found.externalSecret = source.externalSecret;
+      looks.push(await lookAtSync(cluster, source));
     }
     const secret = await cluster.read<SecretObject>(nameOfSecret(dependent));
-    secretExists = secret !== undefined;
+    found.secretExists = secret !== undefined;
     looks.push(await lookAtSecret(access, secretId, dependent, secret));
     for (const workload of dependent.workloads) looks.push(await lookAtWorkload(cluster, dependent, workload));
     return summary(names.dependent, looks, todo);
@@ -51,7 +54,7 @@ export async function checkKubernetesDependent(
   if (!cluster) return [seen, skipped(names.rights, 'needs the cluster')];
   const reached = cluster;
   const rights = await check(names.rights, async () => {
-    const missing = await missingRights(reached, rightsNeeded(dependent, secretExists));
+    const missing = await missingRights(reached, rightsNeeded(dependent, found));
     return missing.length === 0
       ? ok(names.rights, `these credentials may do what a delivery needs in ${reached.name}`)
       : failed(

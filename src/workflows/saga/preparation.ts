@@ -68,7 +68,8 @@ export async function prepare<P extends RotationPlan>(
       goingBack,
       warnings: [],
       oldLoginInUse: false,
-      kubernetes: { resourceVersions: {}, changedAt: {} },
+      kubernetes: { resourceVersions: {}, revisions: {}, changedAt: {} },
+      ecs: { since: {}, done: [] },
       keys: noKeysYet(),
     };
     rotation.progress.announce(context, recipe);

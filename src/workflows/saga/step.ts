@@ -16,12 +16,21 @@ export interface RotationContext<P extends RotationPlan = RotationPlan> {
   warnings: string[];
   /** Alternating users: somebody still works with the old login. */
   oldLoginInUse: boolean;
-  /** What is known of the Kubernetes Secrets, by `secretPlace`. */
+  /** What is known of the Kubernetes Secrets, by `secretPlace`, and of the workloads. */
   kubernetes: {
     /** As they were before anything was changed. */
     resourceVersions: Record<string, string>;
+    /** Those of the workloads' pod templates then, by `workloadPlace`. */
+    revisions: Record<string, string>;
     /** When one got a version: `{place} {versionId}`, in milliseconds since the epoch by the API server's clock. */
     changedAt: Record<string, number>;
+  };
+  /** The deployments of ECS services that this rotation has asked for: `{cluster}/{service} {versionId}`. */
+  ecs: {
+    /** When each was asked for first, in milliseconds since the epoch. */
+    since: Record<string, number>;
+    /** Those that were seen through. */
+    done: string[];
   };
   /** API keys: what the steps so far have found and made. */
   keys: KeysOfRotation;
@@ -68,6 +77,11 @@ export interface Step<P extends RotationPlan> {
     run(context: RotationContext<P>, activities: StepActivities): Promise<void>;
     /** Left out when this says so. */
     when?(context: RotationContext<P>): boolean;
+    /**
+     * What stays as it is because there is nothing to go back to, as warnings; `undefined` where there is something. It is then not run, and
+     * not said to be undone. Asked when the undoing comes to it.
+     */
+    leaves?(context: RotationContext<P>): string[] | undefined;
     /** It passes on what the other compensations restore, and so comes after them. */
     afterTheOthers?: true;
     /** It would remove what is needed to finish a compensation that failed, and is then left out. */

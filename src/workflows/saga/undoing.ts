@@ -25,6 +25,8 @@ export interface Compensation {
   summary(): string;
   afterTheOthers: boolean;
   unlessOthersFailed: boolean;
+  /** Whether there is nothing to go back to; it has then warned of what stays. */
+  isLeft(): boolean;
   run(activities: StepActivities): Promise<void>;
 }
 
@@ -38,6 +40,11 @@ export function compensationOf<P extends RotationPlan>(
     summary: () => undo.summary(context),
     afterTheOthers: undo.afterTheOthers ?? false,
     unlessOthersFailed: undo.unlessOthersFailed ?? false,
+    isLeft: () => {
+      const left = undo.leaves?.(context);
+      context.warnings.push(...(left ?? []));
+      return left !== undefined;
+    },
     run: (activities) => undo.run(context, activities),
   };
 }
@@ -63,6 +70,7 @@ export async function undoAll(
     ...inReverse.filter((c) => c.afterTheOthers),
   ]) {
     if (compensation.unlessOthersFailed && leftToDo.length > 0) continue;
+    if (compensation.isLeft()) continue;
     const summary = compensation.summary();
     const failed = await undo(compensation, summary, parts);
     for (const { todo = summary, cause } of failed) leftToDo.push({ step: compensation.step, todo, cause });

@@ -11,6 +11,7 @@ import type { KubernetesObject, ObjectName, Resource } from './objects';
 import { FIELD_MANAGER, calledInRoles, pathOf } from './objects';
 import type { Asked } from './refusals';
 import { Refusal, refusalOf, unansweredBecause } from './refusals';
+import { UNAUTHENTICATED, connectWithRenewal } from './renewal';
 import { cancellation } from './waiting';
 
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -62,7 +63,7 @@ export interface Cluster {
   versionsOf(group: string): Promise<string[]>;
 }
 
-/** Finds clusters by their context. Each is connected once, and again after it refused the credentials. */
+/** Finds clusters by their context. Each is connected once, and again when it refuses the credentials. */
 export function connectedClusters(): (context: string | undefined) => Promise<Cluster> {
   const clusters = new Map<string, Promise<Cluster>>();
   return (context) => {
@@ -70,7 +71,7 @@ export function connectedClusters(): (context: string | undefined) => Promise<Cl
     let cluster = clusters.get(key);
     if (!cluster) {
       const forget = () => clusters.delete(key);
-      cluster = connect(context).then((connection) => clusterOver(connection, forget));
+      cluster = connectWithRenewal(() => connect(context)).then((connection) => clusterOver(connection, forget));
       cluster.catch(forget);
       clusters.set(key, cluster);
     }
@@ -97,7 +98,7 @@ function clusterOver(connection: Connection, onRefusedCredentials: () => void): 
       response = await connection.send({ ...request, method, path, headers, signal });
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return response;
-      if (status === 401) onRefusedCredentials();
+      if (status === UNAUTHENTICATED) onRefusedCredentials();
       throw refusalOf(asked, status, await textOf(response), response.headers['retry-after']);
     } catch (error) {
       cancellation().throwIfAborted();

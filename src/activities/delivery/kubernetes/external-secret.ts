@@ -4,7 +4,7 @@ import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { KubernetesObject, ObjectName } from './objects';
 import { FIELD_MANAGER, called, writtenAt } from './objects';
-import { Refusal } from './refusals';
+import { Refusal, isConflict } from './refusals';
 
 const GROUP = 'external-secrets.io';
 /** Which of the operator's versions are understood, the preferred one first. */
@@ -120,6 +120,12 @@ export async function askForSync(
     return await cluster.patch(name, patch);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+    if (isConflict(error)) {
+      throw failure(
+        Cause.TargetBusy,
+        `Others write ${called(name)} in ${cluster.name} at the same time (${error.message}). It was not annotated; that is tried again.`,
+      );
+    }
     throw failure(
       Cause.NotSynced,
       `The API server of ${cluster.name} refuses the annotation for ${called(name)} with ${error.code}: ${error.message}.`,

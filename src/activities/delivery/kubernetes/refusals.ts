@@ -21,6 +21,13 @@ export class Refusal extends Error {
   }
 }
 
+const CONFLICT = 409;
+
+/** Whether others wrote an object at the same time: the API server has tried a merge patch several times by then, and it may be tried again. */
+export function isConflict(error: Refusal): boolean {
+  return error.status === CONFLICT;
+}
+
 /** What was asked of the API server, in its own words. */
 export interface Asked {
   cluster: string;
@@ -49,7 +56,7 @@ export function refusalOf(
   if (status === 401) {
     return failure(
       Cause.PermissionDenied,
-      `The API server of ${cluster} does not accept the worker's credentials (HTTP 401). Nothing was changed. Renew them in the kubeconfig, or check the worker's ServiceAccount.`,
+      `The API server of ${cluster} does not accept the worker's credentials (HTTP 401), also when they were read anew. Nothing was changed. Renew them in the kubeconfig, or check the worker's ServiceAccount.`,
     );
   }
   if (status === 403) {

@@ -13,18 +13,24 @@ export interface Right {
   object: ObjectName;
 }
 
-/**
- * The rights that a delivery to a dependent uses.
- *
- * @param secretExists with `push`, a Secret that is not there has to be created.
- */
-export function rightsNeeded(dependent: KubernetesDependent, secretExists: boolean): Right[] {
+/** What the rights depend on besides the catalog. */
+export interface Found {
+  /** With `push`, a Secret that is not there has to be created. */
+  secretExists: boolean;
+  /** What a ClusterExternalSecret keeps in the namespace; absent when it is not known. */
+  externalSecret?: ObjectName;
+}
+
+/** The rights that a delivery to a dependent uses, there and back. */
+export function rightsNeeded(dependent: KubernetesDependent, { secretExists, externalSecret }: Found): Right[] {
   const { namespace, sync, restart, waitFor } = dependent;
   const secret = { resource: SECRETS, namespace, name: dependent.secret };
   const rights =
     sync === 'push'
       ? to(secretExists ? ['get', 'patch'] : ['get', 'patch', 'create'], secret)
       : [...to(['get', 'list', 'watch'], secret), ...to(['get', 'patch'], syncSourceOf(dependent))];
+  // A rollback sees there that the operator has synced.
+  if (sync === 'cluster-external-secret' && externalSecret) rights.push(...to(['get'], externalSecret));
   if (restart === 'none') return rights;
   for (const { kind, name } of dependent.workloads) {
     const workload = { resource: WORKLOADS[kind], namespace, name };
@@ -65,14 +71,20 @@ export async function missingRights(cluster: Pick<Cluster, 'mayI'>, rights: Righ
  * Sees that the worker may do all that a delivery does, there and back: one that may sync a version and not restart for it could not undo
  * the sync either.
  *
+ * @param externalSecret as in {@link Found}.
  * @throws PermissionDenied with every right that is missing.
  */
-export async function seePermitted(cluster: Cluster, dependent: KubernetesDependent): Promise<void> {
+export async function seePermitted(
+  cluster: Cluster,
+  dependent: KubernetesDependent,
+  externalSecret: ObjectName | undefined,
+): Promise<void> {
   const { sync, namespace, secret } = dependent;
   const secretExists =
     sync !== 'push' ||
     (await cluster.read<SecretObject>({ resource: SECRETS, namespace, name: secret }, 'metadata')) !== undefined;
-  const missing = await missingRights(cluster, rightsNeeded(dependent, secretExists)).catch((error: unknown) => {
+  const rights = rightsNeeded(dependent, { secretExists, externalSecret });
+  const missing = await missingRights(cluster, rights).catch((error: unknown) => {
     // Who may not ask will find out.
     if (error instanceof ApplicationFailure && error.type === Cause.PermissionDenied) return [];
     throw error;

@@ -2,6 +2,7 @@ import type { WorkloadKind } from '../../../rotation/dependents';
 import type { Condition } from './external-secret';
 import type { KubernetesObject } from './objects';
 import { FIELD_MANAGER, writtenAt } from './objects';
+import { tidy } from './refusals';
 
 /** What is read of a workload, whatever its kind (Kubernetes API reference, 'Workload Resources'; Argo Rollouts' `Rollout`). */
 export interface WorkloadObject extends KubernetesObject {
@@ -80,9 +81,10 @@ export function restartHindrance(kind: WorkloadKind, { spec }: WorkloadObject): 
 
 function deploymentState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
   if (!isObserved(workload, status)) return waiting('the Deployment controller has not seen the change yet');
+  const seen = counts(workload, status) + whyNoPods(status);
   const progressing = status.conditions?.find(({ type }) => type === 'Progressing');
   if (progressing?.reason === 'ProgressDeadlineExceeded' && !isOlderThanRestart(progressing.lastUpdateTime, workload)) {
-    return stuck(`ProgressDeadlineExceeded: ${progressing.message ?? 'no message'} (${counts(workload, status)})`);
+    return stuck(`ProgressDeadlineExceeded: ${progressing.message ?? 'no message'} (${seen})`);
   }
   const wanted = workload.spec.replicas ?? 1;
   const { replicas = 0, updatedReplicas = 0, availableReplicas = 0, unavailableReplicas = 0 } = status;
@@ -91,7 +93,7 @@ function deploymentState(workload: WorkloadObject, status: WorkloadStatus): Roll
     replicas <= updatedReplicas &&
     availableReplicas >= updatedReplicas &&
     unavailableReplicas === 0;
-  return isDone ? DONE : waiting(counts(workload, status));
+  return isDone ? DONE : waiting(seen);
 }
 
 function statefulSetState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
@@ -112,24 +114,38 @@ function daemonSetState(workload: WorkloadObject, status: WorkloadStatus): Rollo
   );
 }
 
+const AT_REST: ReadonlySet<string> = new Set(['Healthy', 'Paused', 'Degraded']);
+
 /**
  * A restart is done when the controller says that it has replaced every pod older than `restartAt` (Argo Rollouts, 'Restarting Rollout
- * Pods'). A canary on its way does not stand in its way, so that the phase may be Paused.
+ * Pods'). A canary on its way does not stand in its way, so that the phase may be Paused; nor does one that was given up before the restart,
+ * which leaves the phase Degraded for good.
  */
 function argoRolloutState(workload: WorkloadObject, status: WorkloadStatus): RolloutState {
   const { phase = 'of no known phase', message, restartedAt, availableReplicas = 0 } = status;
+  if (!isObserved(workload, status)) return waiting('Argo Rollouts has not seen the change yet');
   const told = `the Rollout is ${phase}${message ? ` (${message})` : ''}`;
   const { restartAt, replicas: wanted = 1 } = workload.spec;
+  if (phase === 'Degraded' && !wasDegradedBeforeRestart(workload, status)) return stuck(told);
   const isRestarted = restartAt === undefined || Date.parse(restartedAt ?? '') >= Date.parse(restartAt);
-  if (phase === 'Degraded') return stuck(told);
   if (!isRestarted) return waiting(`${told}, and not all of its pods are newer than restartAt ${restartAt}`);
-  const isObserved = Number(status.observedGeneration) >= (workload.metadata.generation ?? 0);
-  const isDone = isObserved && availableReplicas >= wanted && (phase === 'Healthy' || phase === 'Paused');
+  const isDone = availableReplicas >= wanted && AT_REST.has(phase);
   return isDone ? DONE : waiting(`${told}; of ${wanted} pods ${availableReplicas} are available`);
 }
 
 function isObserved({ metadata }: WorkloadObject, { observedGeneration }: WorkloadStatus): boolean {
   return Number(observedGeneration ?? 0) >= (metadata.generation ?? 0);
+}
+
+/** The reasons for which Argo Rollouts calls a Rollout Degraded, besides a spec that it does not act on (its CalculateRolloutPhase). */
+const DEGRADING: ReadonlySet<string | undefined> = new Set(['RolloutAborted', 'ProgressDeadlineExceeded']);
+
+/** False where that is not known. */
+function wasDegradedBeforeRestart(workload: WorkloadObject, { conditions = [] }: WorkloadStatus): boolean {
+  const restartedAt = writtenAt(workload, ['spec', 'restartAt']) ?? Date.parse(workload.spec.restartAt ?? '');
+  const reasons = conditions.filter(({ reason }) => DEGRADING.has(reason));
+  if (reasons.length === 0 || conditions.some(({ type }) => type === 'InvalidSpec')) return false;
+  return reasons.every(({ lastUpdateTime = '' }) => Date.parse(lastUpdateTime) <= restartedAt);
 }
 
 /**
@@ -147,4 +163,10 @@ function counts({ spec }: WorkloadObject, status: WorkloadStatus): string {
   const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status;
   const old = Math.max(0, replicas - updatedReplicas);
   return `of ${spec.replicas ?? 1} pods ${updatedReplicas} are updated, ${availableReplicas} are available and ${old} old ones are left`;
+}
+
+/** What refuses the pods of a Deployment: a quota, a webhook, a missing ServiceAccount. */
+function whyNoPods({ conditions = [] }: WorkloadStatus): string {
+  const refused = conditions.find(({ type, status }) => type === 'ReplicaFailure' && status === 'True');
+  return refused ? `; pods cannot be made: ${tidy(refused.message ?? refused.reason ?? 'no message')}` : '';
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { formatDuration } from '../../../rotation/durations';
 import { Cause } from '../../../rotation/errors';
 import type { KubernetesDependent, Workload } from '../../../rotation/dependents';
@@ -6,23 +5,21 @@ import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { ObjectName } from './objects';
 import { WORKLOADS } from './objects';
-import { Refusal } from './refusals';
+import { Refusal, isConflict } from './refusals';
+import { isRestartMark, restartAnnotation, restartMarkOf } from './restart-mark';
 import type { WorkloadObject } from './rollout-state';
 import { restartHindrance, rolloutState } from './rollout-state';
 import { endOfWait } from './waiting';
 import { watchUntil } from './watch';
 
-/** Before the name of a Kubernetes Secret: the annotation that says with which version of it the pods were started. */
-const ANNOTATION_PREFIX = 'version.keyturn.dev/';
-/** Kubernetes' limit for an annotation's name after its prefix. */
-const LONGEST_NAME = 63;
-
 /**
  * Has a workload's pods started anew for a version, once however often it is called, and waits until all of them are available.
  *
- * The annotation that does it is of its own for each Secret, so that rotations of several secrets of one workload do not undo each
+ * The annotation that does it is of its own for each secret, so that rotations of several secrets of one workload do not undo each
  * other's. An Argo Rollout is restarted by its own `restartAt`, which replaces the pods without walking through a canary's steps.
  *
+ * @param restart for which secret, by its ID in Secrets Manager, and the mark that says for which version of it. `isAnyOfVersion`: a mark
+ * that says more than that counts as well.
  * @throws RolloutFailed when there is no such workload, when something stands in the way, when somebody else changes its template
  * meanwhile, or when time runs out.
  */
@@ -30,21 +27,25 @@ export async function restartByAnnotation(
   cluster: Cluster,
   dependent: KubernetesDependent,
   workload: Workload,
-  versionId: string,
+  { secretId, mark, isAnyOfVersion = false }: { secretId: string; mark: string; isAnyOfVersion?: boolean },
 ): Promise<void> {
   let end = endOfWait(dependent.timeoutMs);
   const target = workloadTarget(cluster, dependent, workload);
-  const annotation = restartAnnotation(dependent.secret);
+  const isMarked = (seen: WorkloadObject) => {
+    const found = restartMarkOf(workload, seen, dependent.secret, secretId);
+    return found === mark || (isAnyOfVersion && found?.startsWith(`${mark}.`) === true);
+  };
   let state = await seeRestartable(cluster, dependent, workload);
-  if (markOf(workload, state, annotation) !== versionId) {
-    state = await target.patch(restartPatch(workload, state, annotation, versionId));
+  if (!isMarked(state)) {
+    const annotations = { [restartAnnotation(dependent.secret, secretId)]: mark };
+    state = await target.patch(restartPatch(workload, state, annotations));
     // However late it begins: no attempt before this one has used up its time.
     end = Date.now() + dependent.timeoutMs;
   }
   if (dependent.waitFor === 'synced') return;
   await waitForRollout(cluster, target, end, dependent.timeoutMs, {
     state,
-    wasTakenBack: (seen) => markOf(workload, seen, annotation) !== versionId,
+    wasTakenBack: (seen) => !isMarked(seen),
   });
 }
 
@@ -94,6 +95,10 @@ export function workloadTarget(
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         if (error.status === 404) throw failed(MISSING);
+        if (isConflict(error)) {
+          const why = `others write it at the same time (${error.message}). It was not restarted; that is tried again.`;
+          throw failure(Cause.TargetBusy, `${called}: ${why}`);
+        }
         throw failed(`the restart is refused with ${error.code}: ${error.message}. It was not restarted.`);
       }
     },
@@ -137,20 +142,7 @@ export async function waitForRollout(
   );
 }
 
-/** The name of the annotation for a Secret; a longer one is cut and told apart by a digest. */
-function restartAnnotation(secret: string): string {
-  if (secret.length <= LONGEST_NAME) return `${ANNOTATION_PREFIX}${secret}`;
-  const digest = createHash('sha256').update(secret).digest('hex').slice(0, 12);
-  return `${ANNOTATION_PREFIX}${secret.slice(0, LONGEST_NAME - 13)}-${digest}`;
-}
-
-/** A Rollout's template stays as it is, so that its own metadata says for which version `restartAt` was set. */
-function markOf({ kind }: Workload, { metadata, spec }: WorkloadObject, annotation: string): string | undefined {
-  return (kind === 'Rollout' ? metadata : spec.template?.metadata)?.annotations?.[annotation];
-}
-
-function restartPatch({ kind }: Workload, state: WorkloadObject, annotation: string, versionId: string): object {
-  const annotations = { [annotation]: versionId };
+function restartPatch({ kind }: Workload, state: WorkloadObject, annotations: Record<string, string>): object {
   if (kind !== 'Rollout') return { spec: { template: { metadata: { annotations } } } };
   return { metadata: { annotations }, spec: { restartAt: restartTime(Date.now(), state) } };
 }
@@ -177,7 +169,7 @@ function whatWasChanged(restarted: WorkloadObject): (state: WorkloadObject) => s
 
 function templateOf({ spec: { template } }: WorkloadObject): string {
   const { annotations = {}, ...metadata } = template?.metadata ?? {};
-  const kept = Object.entries(annotations).filter(([name]) => !name.startsWith(ANNOTATION_PREFIX));
+  const kept = Object.entries(annotations).filter(([name]) => !isRestartMark(name));
   return JSON.stringify({ ...template, metadata: { ...metadata, annotations: kept } });
 }
 

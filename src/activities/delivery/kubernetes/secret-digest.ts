@@ -32,7 +32,7 @@ export function expectedKeys(dependent: KubernetesDependent, versionId: string, 
     if (value === undefined) {
       throw failure(
         Cause.SecretUnusable,
-        `${where} has no field ${field}, which the catalog maps to a key of the Kubernetes Secret ${dependent.secret}. Nothing was changed there.`,
+        `${where} has no field ${field}, which the catalog maps to a key of the Kubernetes Secret ${dependent.secret}. Nothing was changed there. Correct keys in the catalog, or the secret.`,
       );
     }
     return typeof value === 'string' ? value : JSON.stringify(value);

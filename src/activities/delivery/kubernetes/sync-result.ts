@@ -1,4 +1,4 @@
-import type { BroughtBack } from '../../../rotation/dependents';
+import type { BroughtBack, SeenBefore } from '../../../rotation/dependents';
 import type { SecretObject } from './objects';
 
 /** What a sync found and did. */
@@ -14,4 +14,13 @@ export interface SyncResult {
 /** Whether a Secret is as it was before anything was changed; false where that is not known. */
 export function isUntouched(secret: SecretObject | undefined, back: BroughtBack | undefined): boolean {
   return back?.resourceVersion !== undefined && secret?.metadata.resourceVersion === back.resourceVersion;
+}
+
+/** Whether a Secret was written since it was seen; false where that is not known. */
+export function wasWrittenSince(seen: SeenBefore | undefined, secret: SecretObject | undefined): boolean {
+  return (
+    seen?.resourceVersion !== undefined &&
+    secret !== undefined &&
+    secret.metadata.resourceVersion !== seen.resourceVersion
+  );
 }

@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { formatDuration } from '../../../rotation/durations';
 import { Cause } from '../../../rotation/errors';
-import type { BroughtBack, KubernetesDependent } from '../../../rotation/dependents';
+import type { BroughtBack, KubernetesDependent, SeenBefore } from '../../../rotation/dependents';
 import { failure } from '../../failures';
 import type { Cluster } from './cluster';
 import type { SyncSource } from './external-secret';
@@ -11,7 +11,7 @@ import type { SecretObject } from './objects';
 import { SECRETS, changedTime } from './objects';
 import type { ExpectedKeys } from './secret-digest';
 import { contentDigest, whatIsMissing } from './secret-digest';
-import { isUntouched } from './sync-result';
+import { isUntouched, wasWrittenSince } from './sync-result';
 import type { SyncResult } from './sync-result';
 import { syncTrouble } from './sync-trouble';
 import { isSyncedOnceMore } from './synced-once-more';
@@ -30,25 +30,25 @@ type Look = (secret: SecretObject | undefined) => string | undefined;
 /**
  * Has External Secrets Operator sync a Kubernetes Secret, and waits until the Secret holds the version.
  *
- * @param expected what the mapped keys must hold; not looked at with `expect: any-change`.
- * @param back absent for a version that is new to the Secret. Otherwise the Secret may hold it already, so that a change cannot be waited
- * for: with `expect: any-change` the operator's word counts that it has synced since it was asked to.
+ * @param expected what the mapped keys must hold; absent where that cannot be compared.
+ * @param about `back`: absent for a version that is new to the Secret. Otherwise the Secret may hold it already, so that a change cannot be
+ * waited for: where nothing can be compared, the operator's word counts that it has synced since it was asked to. `seen`: a Secret that was
+ * written since may hold a new version already as well, by the operator's own refresh.
  * @throws NotSynced with what was seen last, and why, when it does not come in time.
  */
 export async function syncByOperator(
   cluster: Cluster,
   dependent: KubernetesDependent,
   versionId: string,
-  expected: ExpectedKeys,
-  back?: BroughtBack,
+  expected: ExpectedKeys | undefined,
+  { back, seen }: { back?: BroughtBack; seen?: SeenBefore },
 ): Promise<SyncResult> {
   const { namespace, secret: name, syncTimeoutMs } = dependent;
   const secret = { resource: SECRETS, namespace, name };
   let end = endOfWait(syncTimeoutMs);
-  const isSeenByChange = dependent.expect === 'any-change';
   let before = await cluster.read<SecretObject>(secret);
   let untouched = isUntouched(before, back);
-  const isThere = () => (isSeenByChange ? untouched : whatIsMissing(before, expected) === undefined);
+  const isThere = () => (expected ? whatIsMissing(before, expected) === undefined : untouched);
   if (isThere()) {
     if (await hasAskedAgainAfterAnother(cluster, dependent, versionId, back)) {
       const after = await cluster.read<SecretObject>(secret);
@@ -62,8 +62,10 @@ export async function syncByOperator(
   const source = await findSyncSource(cluster, dependent);
   // However late it begins: no attempt before this one has used up its time.
   if (source.asked?.versionId !== versionId) end = Date.now() + syncTimeoutMs;
+  const look: Look = expected ? (state) => whatIsMissing(state, expected) : hasChanged(source, versionId, before);
+  const mayBeThere = back !== undefined || (wasWrittenSince(seen, before) && look(before) !== undefined);
   let missing: string;
-  if (isSeenByChange && back) {
+  if (!expected && mayBeThere) {
     if (await isSyncedOnceMore(cluster, source, versionId, end)) {
       const after = await cluster.read<SecretObject>(secret);
       const came = contentDigest(after) !== contentDigest(before);
@@ -72,9 +74,6 @@ export async function syncByOperator(
     }
     missing = 'External Secrets Operator has not synced it since it was asked to';
   } else {
-    const look: Look = isSeenByChange
-      ? hasChanged(source, versionId, before)
-      : (state) => whatIsMissing(state, expected);
     const sight = await waitForSight(cluster, dependent, versionId, { source, before, look, end });
     if (sight.is === 'there') return { untouched: false, came: true, changedAt: changedTime(sight.state) };
     missing = sight.missing;
