@@ -11,7 +11,7 @@ import type { AdmittedReview } from './review/admission';
 import { reviewText } from './review/telling';
 import { activitiesFor } from './saga/activities';
 import { causeOf, environmentFailed } from './saga/failures';
-import { tellPeople } from './saga/telling';
+import { tellAndWait, tellPeople } from './saga/telling';
 import { isInForce, noteChanges } from './changes';
 
 /** How long the catalog, Temporal and the audit log are asked. */
@@ -22,7 +22,8 @@ const ASK_MS = 5 * 60_000;
  * the policy has it. Changes nothing.
  *
  * Where the next review of the same secrets begins is noted in the audit log once people are told. So one that was missed, that failed, or
- * that nobody could be told of is made up for by the next, and none counts what another one has.
+ * that nobody could be told of, because every channel refused it or was down for an hour, is made up for by the next, and none counts what
+ * another one has. One that moves nothing on does not wait for that.
  */
 export async function reviewEnvironment(input: ReviewInput): Promise<ReviewReport> {
   noteChanges();
@@ -52,8 +53,10 @@ export async function reviewEnvironment(input: ReviewInput): Promise<ReviewRepor
       exceptions: { ...exceptions, undeclared: someOf(secrets.filter(isUndeclared).map(({ secret }) => secret)) },
       told: false,
     };
+    const isRecorded = covers !== 'all' && asked === undefined && untilSeq !== undefined;
     if (tell && secrets.length > 0) {
-      const problem = await tellPeople({
+      const isWaitedFor = isRecorded && isInForce('a-review-waits-until-somebody-has-heard');
+      const problem = await (isWaitedFor ? tellAndWait : tellPeople)({
         environment,
         event: 'review-due',
         severity: EVENT_SEVERITY['review-due'],
@@ -66,7 +69,7 @@ export async function reviewEnvironment(input: ReviewInput): Promise<ReviewRepor
       report.told = problem === undefined;
     }
     const owed = tell && secrets.length > 0 && !report.told && isInForce('a-review-that-nobody-heard-of-is-owed');
-    if (!owed && covers !== 'all' && asked === undefined && untilSeq !== undefined) {
+    if (!owed && isRecorded) {
       await ask('recordReview', 'note where the next review begins').write.recordReview({
         environment,
         covers,
