@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { DeleteSecretCommand, ListSecretsCommand } from '@aws-sdk/client-secrets-manager';
+import { DeleteSecretCommand, ListSecretsCommand, RestoreSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { BackupResult, RestoreResult } from '../src/rotation/backup';
 import { backUp, createBackupPlace, restore } from './testbed/backups';
@@ -181,6 +181,24 @@ test('a secret that existed when the backup was taken, and could not be backed u
   const { outcome, secrets } = await restore(bed, { from: url, dryRun: true });
   expect(outcome).toBe('dry-run');
   expect(secrets.find(({ secret }) => secret === 'binary')).toMatchObject({ ...leftOut, lost: true });
+});
+
+test('a secret made by hand that was to be deleted when the backup was taken is lost, also when Secrets Manager has forgotten it', async () => {
+  const name = 'made-by-hand';
+  await bed.declare({ [name]: { type: 'app-secret' } });
+  await bed.secrets.create(name, randomBytes(16).toString('hex'));
+  await bed.secretsManager.send(new DeleteSecretCommand({ SecretId: bed.secrets.idOf(name), RecoveryWindowInDays: 7 }));
+  const { url, leftOut: waiting } = await backUp(bed);
+  const why = 'is scheduled for deletion and cannot be read';
+  expect(waiting).toContainEqual({ secret: name, why, expected: true });
+  for (const from of [backup.url, url]) {
+    const { secrets } = await restore(bed, { from, dryRun: true });
+    expect(secrets.find(({ secret }) => secret === name)).toMatchObject({ ...leftOut, lost: true });
+  }
+  await bed.secretsManager.send(new RestoreSecretCommand({ SecretId: bed.secrets.idOf(name) }));
+  await lose(name);
+  const { secrets } = await restore(bed, { from: url, dryRun: true });
+  expect(secrets.find(({ secret }) => secret === name)).toMatchObject({ ...leftOut, lost: true });
 });
 
 test('a restore whose delivery failed is completed by another one', async () => {
