@@ -166,11 +166,16 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       const secret = await subject('alternating-users', 'emergency', { gracePeriod: '1 hour' });
       return run(secret, { emergency: true });
     },
+    'single-user-emergency': async () => run(await subject('single-user', 'leaked-alone'), { emergency: true }),
+    'alternating-users-emergency-with-an-earlier-session': async () => {
+      const secret = await subject('alternating-users', 'leaked-before');
+      const session = await openSession(secret);
+      await run(secret);
+      return run(secret, { emergency: true }).finally(() => session.end().catch(() => undefined));
+    },
     'alternating-users-with-a-session-that-stays': async () => {
       const secret = await subject('alternating-users', 'session', { gracePeriod: '0 s', stepTimeout: '5 seconds' });
-      const { username: user, password, dbname: database } = JSON.parse(await bed.secrets.value(secret)) as Login;
-      const session = new Client({ host: bed.databases.host, port: bed.databases.port, user, password, database });
-      await session.connect();
+      const session = await openSession(secret);
       return run(secret).finally(() => session.end());
     },
     'api-key-with-a-grace-period': async () => {
@@ -329,6 +334,16 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       await toldOf('rotated', 'reviewed');
       return reviewed({ covers: 'inherited' });
     },
+    'environment-reviewed-and-heard-of': async () => {
+      await toldOf('rotated', 'heard-of');
+      return reviewed({ covers: 'inherited' });
+    },
+    'environment-reviewed-that-nobody-heard-of': async () => {
+      const signingKey = { env: 'KEYTURN_NOTIFY_THAT_NO_WORKER_HAS' };
+      const channels = { hook: { type: 'webhook', url: 'https://hooks.example.com/keyturn', signingKey } };
+      await bed.declareNotifications({ channels, routes: [{ channels: ['hook'], events: ['review-due'] }] });
+      return reviewed({ covers: 'inherited' });
+    },
     'review-refused': () => reviewed({ since: 'soon' }),
     'uses-counted-and-rotated': async () => {
       await bed.declare({ used: { type: 'app-secret', rotateAfterUses: 10 } });
@@ -379,6 +394,14 @@ export function recordings({ bed, lab }: { bed: Testbed; lab: Lab }): Record<str
       );
     },
   };
+
+  async function openSession(secret: string): Promise<Client> {
+    const { username: user, password, dbname: database } = JSON.parse(await bed.secrets.value(secret)) as Login;
+    const session = new Client({ host: bed.databases.host, port: bed.databases.port, user, password, database });
+    session.on('error', () => undefined);
+    await session.connect();
+    return session;
+  }
 
   async function checked(input: Partial<CheckAgesInput>): Promise<Run> {
     const { environment, taskQueue } = bed;
