@@ -31,7 +31,7 @@ const COMPILER_FLAGS = '-gcflags=all=-dwarf=false -l';
 /** The compiler collects its garbage less often, for up to 140 MB more. */
 const COMPILER_SETTINGS = { CGO_ENABLED: '0', GOGC: '400' };
 
-/** Why this machine cannot have a cluster, as far as that can be said at once; a test file skips with the message. */
+/** Why this machine cannot have a cluster, as far as that can be said without a build. */
 export function kubernetesUnavailable(): PartUnavailable | undefined {
   if (onPath('go') !== undefined) return undefined;
   if (cachedEntry(CONTROL_PLANE_ENTRY) !== undefined && cachedEntry(OPERATOR_ENTRY) !== undefined) return undefined;
@@ -160,9 +160,13 @@ async function buildProgram(
   );
   clearInterval(progress);
   if (!built.succeeded) {
+    // Go says so of a module that it could not fetch; everything else that has been seen was the fault of an older Go.
+    const unfetched = /dial tcp|module lookup disabled|proxyconnect|i\/o timeout/.test(built.output);
     throw unavailable(
       `building ${name} failed (${lastLines(built.output)})`,
-      'go version, which must say 1.24.6 or later',
+      unfetched
+        ? 'go env GOPROXY, which must name a module proxy that can be reached from here'
+        : 'go version, which must say 1.24.6 or later',
     );
   }
   say(`built ${name} in ${secondsSince(startedAt)}`);
