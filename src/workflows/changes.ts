@@ -21,6 +21,7 @@ const SETS = {
     'what-is-in-the-way-is-kept-apart',
     'what-is-the-same-is-delivered-again',
   ],
+  'all-changes-of-late-2026': ['a-refusal-of-one-secret-stops-no-other', 'an-emergency-gives-up-by-target-only'],
 } as const;
 
 type Change = (typeof SETS)[keyof typeof SETS][number];
@@ -42,6 +43,7 @@ export function noteChanges(): void {
  * @param change its ID, which is also its marker in histories of runs that began before there were sets; never change one.
  */
 export function isInForce(change: Change): boolean {
-  const [set = change] = Object.entries(SETS).find(([, changes]) => changes.includes(change)) ?? [];
+  const [set = change] =
+    Object.entries(SETS).find(([, changes]) => (changes as readonly string[]).includes(change)) ?? [];
   return patched(set) || patched(change);
 }
