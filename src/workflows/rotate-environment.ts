@@ -47,7 +47,7 @@ export async function rotateEnvironment(input: FleetInput, progress?: FleetProgr
     }
     return fleet.run(() => workflowInfo().continueAsNewSuggested);
   });
-  return report ?? continueAsNew<typeof rotateEnvironment>(input, fleet.progress);
+  return report ?? continueAsNew<typeof rotateEnvironment>(input, fleet.handedOn());
 }
 
 async function underItsOwnId(input: FleetInput): Promise<FleetReport> {

@@ -7,7 +7,14 @@ import type {
   FleetStatus,
   GracePeriodBegun,
 } from '../../rotation/fleet';
-import { noteEnd, noteStart, oldestFirst, startable, tooManyFailures } from '../../rotation/fleet-schedule';
+import {
+  abbreviated,
+  noteEnd,
+  noteStart,
+  oldestFirst,
+  startable,
+  tooManyFailures,
+} from '../../rotation/fleet-schedule';
 import { rotationWorkflowId } from '../../rotation/names';
 import { indexFleet, writeFleetLogbook } from './logbook';
 import { newProgress, statusOf } from './progress';
@@ -52,7 +59,7 @@ export class FleetLedger {
     for (const { secret, type, skip } of distinct) {
       if (skip) progress.settled.push({ secret, type, ...skip });
     }
-    progress.waiting = oldestFirst(distinct.filter(({ skip }) => !skip));
+    progress.waiting = abbreviated(oldestFirst(distinct.filter(({ skip }) => !skip)));
     progress.phase = 'rotating';
     if (progress.stopped !== undefined) this.leave(() => true, progress.stopped);
     this.note();
@@ -209,6 +216,12 @@ export class FleetLedger {
   }
 }
 
+/** An abort is a person's will, and some refusals are the secret's own: they say nothing of the target. */
+function saysNothingOfOthers(about: About): boolean {
+  if (about.outcome === 'aborted' || groupOf(about.outcome) === 'skipped') return true;
+  return isRefusalOfOneSecret(about) && isInForce('a-refusal-of-one-secret-stops-no-other');
+}
+
 /** Only of a rotation that has a grace period the words end with when that ends. */
 function isInGracePeriod(what: string, now: number): boolean {
   return Date.parse(/ until (\S+)$/.exec(what)?.[1] ?? '') > now;
@@ -216,11 +229,5 @@ function isInGracePeriod(what: string, now: number): boolean {
 
 /** Looks at moments that many have in common, so that one look is for all of them. */
 export function nextLook(now: number, pauseMs: number): number {
-/** An abort is a person's will, and some refusals are the secret's own: they say nothing of the target. */
-function saysNothingOfOthers(about: About): boolean {
-  if (about.outcome === 'aborted' || groupOf(about.outcome) === 'skipped') return true;
-  return isRefusalOfOneSecret(about) && isInForce('a-refusal-of-one-secret-stops-no-other');
-}
-
   return (Math.floor(now / pauseMs) + 1) * pauseMs;
 }
