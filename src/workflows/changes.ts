@@ -21,7 +21,12 @@ const SETS = {
     'what-is-in-the-way-is-kept-apart',
     'what-is-the-same-is-delivered-again',
   ],
-  'all-changes-of-late-2026': ['a-refusal-of-one-secret-stops-no-other', 'an-emergency-gives-up-by-target-only'],
+  'all-changes-of-late-2026': [
+    'a-broken-catalog-is-told-once-a-day',
+    'a-refusal-of-one-secret-stops-no-other',
+    'an-emergency-gives-up-by-target-only',
+    'refusals-before-a-rotation-are-told',
+  ],
 } as const;
 
 type Change = (typeof SETS)[keyof typeof SETS][number];

@@ -7,9 +7,11 @@ import { FLEET_WORKFLOW, fleetWorkflowId } from '../rotation/names';
 import { EVENT_SEVERITY } from '../rotation/notifications';
 import { lookAtAll } from './ages/look-at-all';
 import { namedOverdue } from './ages/naming';
+import { noteChanges } from './changes';
 import type { rotateEnvironment } from './rotate-environment';
 import { checkEnvironmentInput } from './saga/environment-input';
 import { causeOf, environmentFailed, refuse } from './saga/failures';
+import { concernsOthers, tellOfFailedLook } from './saga/refusals';
 import { tellPeople } from './saga/telling';
 
 /**
@@ -17,6 +19,7 @@ import { tellPeople } from './saga/telling';
  * that are overdue.
  */
 export async function checkSecretAges(input: CheckAgesInput): Promise<AgesReport> {
+  noteChanges();
   try {
     const limitMs = admit(input);
     const { environment, requestedBy, reason, start, tell = true } = input;
@@ -43,7 +46,16 @@ export async function checkSecretAges(input: CheckAgesInput): Promise<AgesReport
     };
   } catch (error) {
     if (isCancellation(error)) throw error;
-    throw environmentFailed(AGE_CHECK_FAILED, 'lookAtAges', causeOf(error));
+    const cause = causeOf(error);
+    if (concernsOthers(cause) && input.tell !== false) {
+      const { environment } = input;
+      await tellOfFailedLook(input, cause, {
+        what: 'ages',
+        consequence: `The ages of the secrets of ${environment} could not be checked, and what is overdue is not known`,
+        next: `keyturn ages ${environment}`,
+      });
+    }
+    throw environmentFailed(AGE_CHECK_FAILED, 'lookAtAges', cause);
   }
 }
 

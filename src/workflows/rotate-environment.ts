@@ -18,6 +18,7 @@ import { admitFleet, fleetRefused } from './fleet/admission';
 import { uninterrupted } from './fleet/calls';
 import { Fleet } from './fleet/fleet';
 import type { FleetProgress } from './fleet/progress';
+import { refuseFleet } from './fleet/refusal';
 import { alreadyRuns } from './fleet/rotation';
 import { refuse } from './saga/failures';
 
@@ -42,7 +43,7 @@ export async function rotateEnvironment(input: FleetInput, progress?: FleetProgr
       try {
         await fleet.survey();
       } catch (error) {
-        throw fleetRefused(input.environment, error);
+        throw await refuseFleet(input, error);
       }
     }
     return fleet.run(() => workflowInfo().continueAsNewSuggested);
