@@ -168,16 +168,50 @@ test('after too many failures in a row on one target system no more is started t
   );
 });
 
+/** Databases that cannot be reached, each on a server of its own. */
+async function outOfReach(bed: Testbed, names: string[]): Promise<void> {
+  for (const [n, name] of names.entries()) await bed.databases.singleUser(name, { fields: { port: n + 1 } });
+}
+
 test('after too many failures in a row over all nothing more is started', async () => {
-  const bed = await open({ concurrency: 1, stopAfterFailures: 2 });
-  for (const name of ['x1', 'x2', 'x3']) {
-    await bed.secrets.create(name, 'not JSON at all');
-    await bed.declare({ [name]: { type: 'database', strategy: 'single-user' } });
-  }
+  const bed = await open({ concurrency: 1, stopAfterFailures: 2 }, { stepTimeout: '1 second' });
+  await outOfReach(bed, ['x1', 'x2', 'x3']);
   const report = await fleetOf(bed).rotate({ types: ['database'] });
   expect(outcomesOf(report)).toEqual({ x1: 'refused', x2: 'refused', x3: 'not-started' });
   expect(report).toMatchObject({ failed: 2, notStarted: 1, stopped: '2 rotations in a row failed: x1, x2' });
-  expect(report.secrets[0]?.cause).toMatchObject({ type: 'SecretUnusable' });
+  expect(report.secrets[0]?.cause).toMatchObject({ type: 'TargetUnavailable' });
+});
+
+test('secrets that are refused for reasons of their own are failures in the report, and stop no other', async () => {
+  const bed = await open({ concurrency: 1, stopAfterFailures: 2 });
+  // Declared before they are stored, and so first of all.
+  for (const name of ['x1', 'x2', 'x3']) await bed.declare({ [name]: { type: 'database', strategy: 'single-user' } });
+  await appSecrets(bed, ['jwt']);
+  const report = await fleetOf(bed).rotate();
+  expect(outcomesOf(report)).toEqual({
+    x1: 'refused',
+    x2: 'refused',
+    x3: 'refused',
+    jwt: 'rotated',
+    unused: 'rotated',
+  });
+  expect(report).toMatchObject({ succeeded: 2, failed: 3, notStarted: 0 });
+  expect(report.stopped).toBeUndefined();
+  expect(report.secrets.find(({ secret }) => secret === 'x3')?.cause).toMatchObject({ type: 'SecretUnusable' });
+});
+
+test('an emergency gives up on a target system, and never on all', async () => {
+  const bed = await open({ concurrency: 1, stopAfterFailures: 2 }, { stepTimeout: '1 second' });
+  await outOfReach(bed, ['x1', 'x2']);
+  for (const name of ['x3', 'x4', 'x5']) await bed.databases.singleUser(name, { fields: { port: 9 } });
+  await appSecrets(bed, ['z']);
+  const report = await fleetOf(bed).rotate({ emergency: true });
+  expect(outcomesOf(report)).toEqual({
+    ...{ x1: 'refused', x2: 'refused', x3: 'refused', x4: 'refused', x5: 'not-started' },
+    ...{ unused: 'rotated', z: 'rotated' },
+  });
+  expect(report.stopped).toBeUndefined();
+  expect(report.secrets.find(({ secret }) => secret === 'x5')?.reason).toMatch(/^2 rotations in a row failed on /);
 });
 
 test('an abort starts no more, and what runs goes on to its end; a second one is refused', async () => {

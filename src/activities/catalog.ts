@@ -28,6 +28,8 @@ export interface EnvironmentBackup extends BackupPlan {
 /** Where plans, and what is said of backups and notifications, come from. */
 export interface CatalogSource {
   load(): Promise<Catalog>;
+  /** The latest that could be read; absent when none could. */
+  lastRead(): Pick<Catalog, 'notifications'> | undefined;
 }
 
 export interface LoadPlanInput extends StepInput {

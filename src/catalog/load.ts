@@ -19,6 +19,8 @@ export async function loadCatalog(path: string): Promise<Catalog> {
 export interface CatalogSource {
   /** @throws CatalogError when the file cannot be read or has mistakes. */
   load(): Promise<Catalog>;
+  /** The latest that could be read, for telling people that the file cannot be read any more; absent when none could. */
+  lastRead(): Catalog | undefined;
 }
 
 const RUNNING_ROTATIONS =
@@ -37,6 +39,7 @@ export function createCatalogSource(path: string): CatalogSource {
       if (last?.text !== text) last = { text, catalog: parseCatalog(path, text, RUNNING_ROTATIONS) };
       return last.catalog;
     },
+    lastRead: () => last?.catalog,
   };
 }
 

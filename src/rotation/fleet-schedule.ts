@@ -40,6 +40,21 @@ export function startable(
   return started;
 }
 
+/**
+ * The same secrets with short names for what they share; what only one of them names keeps nothing apart, and is left out. Such names are
+ * only compared, and each may be as long as a host's, while the state of a fleet of thousands has to fit into one payload.
+ */
+export function abbreviated(secrets: readonly FleetSecret[]): FleetSecret[] {
+  const users = new Map<string, number>();
+  for (const { alone, uses } of secrets) {
+    for (const name of new Set([...alone, ...uses])) users.set(name, (users.get(name) ?? 0) + 1);
+  }
+  const shared = [...users].filter(([, count]) => count > 1);
+  const short = new Map(shared.map(([name], n) => [name, n.toString(36)]));
+  const shortOf = (names: readonly string[]) => names.flatMap((name) => short.get(name) ?? []);
+  return secrets.map((secret) => ({ ...secret, alone: shortOf(secret.alone), uses: shortOf(secret.uses) }));
+}
+
 /** What does not exist yet comes first, then the oldest; the name decides between equals, so that the order is always the same. */
 export function oldestFirst(secrets: readonly FleetSecret[]): FleetSecret[] {
   return [...secrets].sort(

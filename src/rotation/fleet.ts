@@ -1,4 +1,4 @@
-import { RotationFailure } from './errors';
+import { Cause, RotationFailure } from './errors';
 import type { CauseDetails } from './errors';
 import type { SecretType } from './names';
 import type { Outcome, RotationStatus } from './types';
@@ -243,6 +243,24 @@ const GROUP: Record<FleetOutcome, 'succeeded' | 'failed' | 'skipped' | 'notStart
   'not-due': 'skipped',
   'not-started': 'notStarted',
 };
+
+/** What stands in one secret's own way; the others of its target, and all others, may be quite well. */
+const OF_ONE_SECRET: ReadonlySet<string> = new Set([
+  Cause.UnknownSecret,
+  Cause.WrongSecretType,
+  Cause.SecretUnusable,
+  Cause.ForeignRotation,
+  Cause.VersionNotExpected,
+  Cause.LabelsMoved,
+  Cause.LoginNotOurs,
+  Cause.TooManyKeys,
+  Cause.KeyNotOurs,
+]);
+
+/** Whether a rotation was refused for what concerns its secret alone. */
+export function isRefusalOfOneSecret({ outcome, cause }: Pick<FleetEntry, 'outcome' | 'cause'>): boolean {
+  return outcome === 'refused' && cause !== undefined && OF_ONE_SECRET.has(cause.type);
+}
 
 export function groupOf(outcome: FleetOutcome): keyof Omit<FleetCounts, 'total'> {
   return GROUP[outcome];

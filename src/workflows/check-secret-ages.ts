@@ -11,6 +11,7 @@ import { isInForce, noteChanges } from './changes';
 import type { rotateEnvironment } from './rotate-environment';
 import { checkEnvironmentInput } from './saga/environment-input';
 import { causeOf, environmentFailed, refuse } from './saga/failures';
+import { concernsOthers, tellOfFailedLook } from './saga/refusals';
 import { tellPeople } from './saga/telling';
 
 /**
@@ -46,7 +47,16 @@ export async function checkSecretAges(input: CheckAgesInput): Promise<AgesReport
     };
   } catch (error) {
     if (isCancellation(error)) throw error;
-    throw environmentFailed(AGE_CHECK_FAILED, 'lookAtAges', causeOf(error));
+    const cause = causeOf(error);
+    if (concernsOthers(cause) && input.tell !== false) {
+      const { environment } = input;
+      await tellOfFailedLook(input, cause, {
+        what: 'ages',
+        consequence: `The ages of the secrets of ${environment} could not be checked, and what is overdue is not known`,
+        next: `keyturn ages ${environment}`,
+      });
+    }
+    throw environmentFailed(AGE_CHECK_FAILED, 'lookAtAges', cause);
   }
 }
 

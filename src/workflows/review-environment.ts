@@ -11,6 +11,7 @@ import type { AdmittedReview } from './review/admission';
 import { reviewText } from './review/telling';
 import { activitiesFor } from './saga/activities';
 import { causeOf, environmentFailed } from './saga/failures';
+import { concernsOthers, tellOfFailedLook } from './saga/refusals';
 import { tellAndWait, tellPeople } from './saga/telling';
 import { isInForce, noteChanges } from './changes';
 
@@ -80,7 +81,16 @@ export async function reviewEnvironment(input: ReviewInput): Promise<ReviewRepor
     return report;
   } catch (error) {
     if (isCancellation(error)) throw error;
-    throw environmentFailed(REVIEW_FAILED, 'review', causeOf(error));
+    const cause = causeOf(error);
+    if (concernsOthers(cause) && input.tell !== false) {
+      const { environment, covers = 'all' } = input;
+      await tellOfFailedLook(input, cause, {
+        what: `review/${covers}`,
+        consequence: `A review of ${environment} is due and could not be made; the next one makes up for it`,
+        next: `keyturn review ${environment}`,
+      });
+    }
+    throw environmentFailed(REVIEW_FAILED, 'review', cause);
   }
 }
 

@@ -19,6 +19,7 @@ import { uninterrupted } from './fleet/calls';
 import { Fleet } from './fleet/fleet';
 import { ownWorkflowId, stopOrdinaryFleet } from './fleet/precedence';
 import type { FleetProgress } from './fleet/progress';
+import { refuseFleet } from './fleet/refusal';
 import { alreadyRuns } from './fleet/rotation';
 import { refuse } from './saga/failures';
 
@@ -45,13 +46,13 @@ export async function rotateEnvironment(input: FleetInput, progress?: FleetProgr
       try {
         await fleet.survey();
       } catch (error) {
-        throw fleetRefused(input.environment, error);
+        throw await refuseFleet(input, error);
       }
-      if (fleet.progress.stopped === undefined) stopOrdinaryFleet(input);
+      if (!fleet.isStopped) stopOrdinaryFleet(input);
     }
     return fleet.run(() => workflowInfo().continueAsNewSuggested);
   });
-  return report ?? continueAsNew<typeof rotateEnvironment>(input, fleet.progress);
+  return report ?? continueAsNew<typeof rotateEnvironment>(input, fleet.handedOn());
 }
 
 async function underItsOwnId(input: FleetInput): Promise<FleetReport> {

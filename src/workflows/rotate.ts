@@ -17,6 +17,7 @@ import { clearsTheWay, WayOfOne } from './emergency/way-of-one';
 import { activitiesFor } from './saga/activities';
 import { admitFrontDoor } from './saga/admission';
 import { causeOf, rotationRefused } from './saga/failures';
+import { refuseAtFrontDoor } from './saga/front-door-refusal';
 
 /** How long the plan is asked for. */
 const PREPARATION_MS = 15 * 60_000;
@@ -40,11 +41,13 @@ export async function rotate(input: RotationInput): Promise<RotationResult> {
       onAuditDown: () => undefined,
     });
   let step = 'loadPlan';
+  let type: SecretType | undefined;
   try {
     const plan = await activitiesTo('loadPlan', `look up the type of ${secretId}`).read.loadPlan({
       environment,
       secret,
     });
+    type = plan.type;
     const way = new WayOfOne(input);
     for (;;) {
       try {
@@ -63,13 +66,14 @@ export async function rotate(input: RotationInput): Promise<RotationResult> {
         environment,
         secret,
       });
+      // Somebody does it already: nobody need be told.
       const message = `${running}. Follow it with keyturn status ${secretId}, or stop it with keyturn abort ${secretId}.`;
       throw rotationRefused(secretId, { step: 'start', cause: { type: Cause.AlreadyRunning, message } });
     }
     // The rotation's own failure says it all; that it ran as a child says nothing.
     if (error instanceof ChildWorkflowFailure && error.cause instanceof ApplicationFailure) throw error.cause;
     if (error instanceof ChildWorkflowFailure) throw error;
-    throw rotationRefused(secretId, { step, cause: causeOf(error) });
+    throw await refuseAtFrontDoor(input, { step, cause: causeOf(error) }, type);
   }
 }
 

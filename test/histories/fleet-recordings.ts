@@ -26,6 +26,14 @@ export function fleetRecordings(): Record<string, () => Promise<RecordedRun>> {
         await handle.result();
         return fetched(bed, handle.workflowId, handle.firstExecutionRunId);
       }),
+    'fleet-past-refusals-of-single-secrets': () =>
+      inOwnBed(async (bed) => {
+        const missing = ['a', 'b', 'c', 'd', 'e'].map((name) => [name, { type: 'database', strategy: 'single-user' }]);
+        await bed.declare(Object.fromEntries(missing) as Parameters<Testbed['declare']>[0]);
+        const handle = await fleetOf(bed).start({ concurrency: 1 });
+        await handle.result();
+        return fetched(bed, handle.workflowId, handle.firstExecutionRunId);
+      }),
     'api-key-of-a-fleet': () =>
       inOwnBed(async (bed) => {
         await withKey(bed);

@@ -9,6 +9,7 @@ import { eventRecordings } from './event-recordings';
 import { fleetRecordings } from './fleet-recordings';
 import type { RecordedRun } from './fleet-recordings';
 import { recordings } from './recordings';
+import { refusalRecordings } from './refusal-recordings';
 
 const FOLDER = projectFile('test', 'histories');
 
@@ -39,6 +40,7 @@ async function record(lab: Lab): Promise<Map<string, string>> {
       ...recordings({ bed, lab }),
       ...eventRecordings(bed),
       ...fleetRecordings(),
+      ...refusalRecordings(),
     };
     for (const [name, run] of Object.entries(all)) {
       if (recorded.has(`${name}.json`)) continue;

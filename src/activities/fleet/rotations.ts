@@ -22,6 +22,8 @@ export interface RecordFleetInput extends StepInput {
   environment: string;
   counts: FleetCounts;
   stopped?: string;
+  /** It could not begin. */
+  refused?: boolean;
 }
 
 export function createFleetRotationActivities(workflows: Pick<WorkflowClient, 'getHandle'>) {
@@ -45,8 +47,9 @@ export function createFleetRotationActivities(workflows: Pick<WorkflowClient, 'g
     },
 
     /** Counts a finished fleet. Its audit record is the one that every activity has. */
-    async recordFleet({ environment, counts }: RecordFleetInput): Promise<void> {
-      const outcome = counts.failed > 0 ? 'failed' : counts.notStarted > 0 ? 'stopped' : 'done';
+    async recordFleet({ environment, counts, refused }: RecordFleetInput): Promise<void> {
+      const ended = counts.failed > 0 ? 'failed' : counts.notStarted > 0 ? 'stopped' : 'done';
+      const outcome = refused ? 'refused' : ended;
       metricMeter
         .withTags({ environment, outcome })
         .createCounter('keyturn_fleets', undefined, 'Rotations of whole environments that ended')

@@ -35,8 +35,17 @@ export interface FindChannelsInput extends StepInput {
 }
 
 export function createNotifyActivities(catalog: CatalogSource, parts: NotifierParts) {
+  /** People have to be told of a catalog too that cannot be read any more: then as the last one said that could. */
   const settings = async (environment: string): Promise<NotificationSettings> =>
-    readCatalog(async () => (await catalog.load()).notifications(environment));
+    readCatalog(async () => {
+      try {
+        return (await catalog.load()).notifications(environment);
+      } catch (error) {
+        const last = catalog.lastRead();
+        if (!last) throw error;
+        return last.notifications(environment);
+      }
+    });
 
   return {
     /** The names of the channels that the catalog's routes tell of this. */

@@ -21,6 +21,7 @@ import type { rotate } from '../rotate';
 import { tellsOfGivingUp } from '../emergency/way-of-one';
 import { activitiesFor } from '../saga/activities';
 import { rotationRolledBack } from '../saga/failures';
+import { tellsOfRefusals } from '../saga/refusals';
 import { tellPeople } from '../saga/telling';
 
 const ENVIRONMENT = defineSearchAttributeKey(SEARCH_ATTRIBUTES.environment, 'KEYWORD');
@@ -80,10 +81,10 @@ function isInTheWay(failure: ApplicationFailure): boolean {
   return refusalOf(failure)?.cause.type === Cause.AlreadyRunning;
 }
 
-/** A rotation tells of its own failure, the front door of what is in its way; that none was begun nobody else tells. @throws the failure. */
+/** A rotation tells of its own failure, and the front door that none was begun; those of earlier workers do not. @throws the failure. */
 async function giveUp({ environment, secret, reason }: LeakEvent, failure: ApplicationFailure): Promise<never> {
   const { step, cause } = refusalOf(failure) ?? {};
-  const told = cause?.type === Cause.InTheWay && tellsOfGivingUp();
+  const told = cause?.type === Cause.InTheWay ? tellsOfGivingUp() : !isInTheWay(failure) && tellsOfRefusals();
   if (!told && (step === 'loadPlan' || step === 'start')) {
     await tellPeople({
       environment,

@@ -74,6 +74,13 @@ export class FleetCalls {
     return this.to('recordOutcome', 'record the report').write.recordFleet({ environment, counts, stopped });
   }
 
+  /** Of a fleet that could not begin. */
+  recordRefusal(): Promise<void> {
+    const { environment } = this.input;
+    const counts = { total: 0, succeeded: 0, failed: 0, skipped: 0, notStarted: 0 };
+    return this.to('recordOutcome', 'record the refusal').write.recordFleet({ environment, counts, refused: true });
+  }
+
   private to(step: string, summary: string, limitMs?: number) {
     return activitiesFor({ subject: this.subject, step, summary, limitMs, onAuditDown: () => undefined });
   }

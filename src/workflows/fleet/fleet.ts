@@ -1,16 +1,17 @@
 import { condition, log } from '@temporalio/workflow';
+import { Cause } from '../../rotation/errors';
 import { failedEntry, shortened } from '../../rotation/fleet';
 import type { FleetInput, FleetReport, FleetSecret } from '../../rotation/fleet';
 import { fleetNotification } from '../../rotation/fleet-telling';
 import { rotationWorkflowId } from '../../rotation/names';
 import type { AbortRequest } from '../../rotation/types';
 import { clearsTheWay } from '../emergency/way-of-one';
-import { causeOf } from '../saga/failures';
+import { causeOf, refuse } from '../saga/failures';
 import { tellPeople } from '../saga/telling';
 import { FleetCalls } from './calls';
 import { FleetLedger } from './ledger';
 import { listenToFleetOperators } from './operators';
-import { reportOf } from './progress';
+import { handedOn, hasRoom, reportOf } from './progress';
 import type { FleetProgress, Running } from './progress';
 import { alreadyRuns, startRotation } from './rotation';
 import { watchTakenUp } from './taken-up';
@@ -50,7 +51,16 @@ export class Fleet {
   }
 
   /** What a further run of this workflow goes on with. */
-  get progress(): FleetProgress {
+  handedOn(): FleetProgress {
+    return handedOn(this.progress);
+  }
+
+  /** Whether it starts no more. */
+  get isStopped(): boolean {
+    return this.progress.stopped !== undefined;
+  }
+
+  private get progress(): FleetProgress {
     return this.ledger.progress;
   }
 
@@ -72,6 +82,12 @@ export class Fleet {
       from = page.next;
     }
     this.ledger.queue(found);
+    if (!hasRoom(this.progress)) {
+      throw refuse(
+        Cause.BadInput,
+        `${found.length} secrets are more than one run can keep account of; nothing was started. Take them by type (--type), or only what is due (--due)`,
+      );
+    }
   }
 
   /** @returns the report, or `undefined` when the workflow's history is long enough and the rest belongs into another. */

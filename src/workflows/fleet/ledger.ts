@@ -1,4 +1,4 @@
-import { failedEntry, groupOf } from '../../rotation/fleet';
+import { failedEntry, groupOf, isRefusalOfOneSecret } from '../../rotation/fleet';
 import type {
   EndedRotation,
   FleetEntry,
@@ -7,7 +7,14 @@ import type {
   FleetStatus,
   GracePeriodBegun,
 } from '../../rotation/fleet';
-import { noteEnd, noteStart, oldestFirst, startable, tooManyFailures } from '../../rotation/fleet-schedule';
+import {
+  abbreviated,
+  noteEnd,
+  noteStart,
+  oldestFirst,
+  startable,
+  tooManyFailures,
+} from '../../rotation/fleet-schedule';
 import { rotationWorkflowId } from '../../rotation/names';
 import { indexFleet, writeFleetLogbook } from './logbook';
 import { newProgress, statusOf } from './progress';
@@ -52,7 +59,7 @@ export class FleetLedger {
     for (const { secret, type, skip } of distinct) {
       if (skip) progress.settled.push({ secret, type, ...skip });
     }
-    progress.waiting = oldestFirst(distinct.filter(({ skip }) => !skip));
+    progress.waiting = abbreviated(oldestFirst(distinct.filter(({ skip }) => !skip)));
     progress.phase = 'rotating';
     if (progress.stopped !== undefined) this.leave(() => true, progress.stopped);
     this.note();
@@ -113,9 +120,7 @@ export class FleetLedger {
     const { of, runId } = running;
     progress.running = progress.running.filter((other) => other !== running);
     this.enter(of, { runId, ...about });
-    const group = groupOf(about.outcome);
-    // An abort is a person's will, and says nothing of the target.
-    const failed = about.outcome === 'aborted' || group === 'skipped' ? undefined : group === 'failed';
+    const failed = saysNothingOfOthers(about) ? undefined : groupOf(about.outcome) === 'failed';
     noteEnd(progress.attempts, of, failed);
     if (failed) this.giveUpWhereHopeless(of);
     this.changed = true;
@@ -188,7 +193,9 @@ export class FleetLedger {
   private giveUpWhereHopeless({ target }: FleetSecret): void {
     const { attempts, policy } = this.progress;
     if (!policy) return;
-    const over = tooManyFailures(attempts, policy);
+    // What leaked is in use until it is rotated; targets that have nothing in common do not make each other hopeless.
+    const byTargetOnly = this.input.emergency === true && isInForce('an-emergency-gives-up-by-target-only');
+    const over = byTargetOnly ? undefined : tooManyFailures(attempts, policy);
     if (over) return this.stop(`${over.length} rotations in a row failed: ${over.join(', ')}`);
     const row = target === undefined ? undefined : tooManyFailures(attempts, policy, target);
     if (!row) return;
@@ -207,6 +214,12 @@ export class FleetLedger {
     progress.inTheWay = progress.inTheWay.filter((waiting) => !which(waiting));
     this.note();
   }
+}
+
+/** An abort is a person's will, and some refusals are the secret's own: they say nothing of the target. */
+function saysNothingOfOthers(about: About): boolean {
+  if (about.outcome === 'aborted' || groupOf(about.outcome) === 'skipped') return true;
+  return isRefusalOfOneSecret(about) && isInForce('a-refusal-of-one-secret-stops-no-other');
 }
 
 /** Only of a rotation that has a grace period the words end with when that ends. */

@@ -8,6 +8,7 @@ import type {
   FleetSecret,
   FleetStatus,
 } from '../../rotation/fleet';
+import { bytesOf, fitted, ROOM_BYTES } from '../../rotation/fleet-room';
 import type { Attempts } from '../../rotation/fleet-schedule';
 
 /** A rotation under way. */
@@ -100,10 +101,27 @@ function waitsFor({ inTheWay, obstructions }: FleetProgress): FleetStatus['waits
   });
 }
 
+/** What a further run of the workflow is given: nothing of what is settled but its outcome, and no more than one payload holds. */
+export function handedOn(progress: FleetProgress): FleetProgress {
+  const { waiting, running, inTheWay, settled } = progress;
+  const open = new Set([...waiting, ...running.map(({ of }) => of), ...inTheWay].map(({ secret }) => secret));
+  const obstructions = Object.fromEntries(Object.entries(progress.obstructions).filter(([secret]) => open.has(secret)));
+  const rest = { ...progress, obstructions, settled: [] };
+  return { ...rest, settled: fitted(settled, ROOM_BYTES - bytesOf(rest)) };
+}
+
+/** Whether there are so few secrets that all can be handed on. */
+export function hasRoom(progress: FleetProgress): boolean {
+  return bytesOf(handedOn(progress)) <= ROOM_BYTES;
+}
+
+const SHORTENED =
+  'The report has no room for more than this of so many secrets; keyturn status and keyturn audit list say more of each.';
+
 export function reportOf(input: FleetInput, progress: FleetProgress, endedAt: string): FleetReport {
   const { environment, types = ['all'], dryRun, emergency, requestedBy, reason } = input;
   const notes = notesOn(input, progress);
-  return {
+  const report: FleetReport = {
     environment,
     types,
     dryRun,
@@ -117,6 +135,9 @@ export function reportOf(input: FleetInput, progress: FleetProgress, endedAt: st
     notes: notes.length > 0 ? notes : undefined,
     secrets: [...progress.settled].sort((a, b) => (a.secret < b.secret ? -1 : 1)),
   };
+  const without = { ...report, notes: [...notes, SHORTENED], secrets: [] };
+  const secrets = fitted(report.secrets, ROOM_BYTES - bytesOf(without));
+  return secrets.every((entry, n) => entry === report.secrets[n]) ? report : { ...without, secrets };
 }
 
 function notesOn({ environment, types }: FleetInput, { settled }: FleetProgress): string[] {

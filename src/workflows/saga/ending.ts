@@ -51,7 +51,7 @@ export class Ending {
   /** Records a failure, whose message people are told. */
   async recordFailure(outcome: End, failedStep: string, cause: CauseDetails, message: string): Promise<void> {
     await this.record({ outcome, versions: this.progress.versionsBefore(), failedStep, cause: cause.type });
-    await this.news.ended(outcome, message);
+    await this.news.ended(outcome, message, cause);
   }
 
   private async record(end: {

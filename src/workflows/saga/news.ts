@@ -1,10 +1,12 @@
 import { log, workflowInfo } from '@temporalio/workflow';
+import type { CauseDetails } from '../../rotation/errors';
 import { channelsFor, EVENT_SEVERITY } from '../../rotation/notifications';
 import type { NotificationEvent, NotificationRoute } from '../../rotation/notifications';
 import type { RotationPlan } from '../../rotation/plan';
 import type { Outcome, RotationInput, RotationResult, RotationStatus } from '../../rotation/types';
 import { isInForce } from '../changes';
 import type { Notification } from './activities';
+import { isOfCatalog, tellOfCatalog } from './refusals';
 import { tellPeople } from './telling';
 
 type End = NonNullable<RotationStatus['outcome']>;
@@ -49,7 +51,11 @@ export class RotationNews {
     await this.ended(outcome, endInWords(this.secretId, outcome, about));
   }
 
-  async ended(outcome: End, message: string): Promise<void> {
+  /** @param cause why it failed, if it did. */
+  async ended(outcome: End, message: string, cause?: CauseDetails): Promise<void> {
+    if (cause && isOfCatalog(cause) && !this.plan && isInForce('a-broken-catalog-is-told-once-a-day')) {
+      return this.input.dryRun ? undefined : tellOfCatalog(this.input, cause);
+    }
     if (isTold(outcome)) await this.tell(outcome, message);
   }
 

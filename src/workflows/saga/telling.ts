@@ -12,10 +12,15 @@ type Telling = ChildWorkflowHandle<typeof notifyPeople>;
  * Has people told by a workflow of its own, which outlives this one; only its start is waited for.
  *
  * @param which tells several notifications of the same event of one run apart.
+ * @param of this run; something else where others tell the same, of which only the first is to be heard.
  * @returns why it could not be started, or nothing; also when it was started before.
  */
-export async function tellPeople(input: NotifyPeopleInput, which?: string): Promise<string | undefined> {
-  return (await startTelling(input, which)).problem;
+export async function tellPeople(
+  input: NotifyPeopleInput,
+  which?: string,
+  of: string = workflowInfo().runId,
+): Promise<string | undefined> {
+  return (await startTelling(input, which, of)).problem;
 }
 
 /**
@@ -40,10 +45,11 @@ export async function tellAndWait(input: NotifyPeopleInput): Promise<string | un
 async function startTelling(
   input: NotifyPeopleInput,
   which?: string,
+  of: string = workflowInfo().runId,
 ): Promise<{ telling?: Telling; problem?: string }> {
   const { environment, secret, event } = input;
   const about = secret === undefined ? environment : secretIdOf(environment, secret);
-  const parts = ['notification', about, event, workflowInfo().runId, which];
+  const parts = ['notification', about, event, of, which];
   try {
     const telling = await CancellationScope.nonCancellable(() =>
       startChild<typeof notifyPeople>('notifyPeople', {
