@@ -49,7 +49,7 @@ const writeToken = (token: string) =>
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': 'fake',
-      clusters: [{ name: 'fake', cluster: { server: fakeApiServer.origin } }],
+      clusters: [{ name: 'fake', cluster: { server: fakeApiServer.origin, 'insecure-skip-tls-verify': true } }],
       users: [{ name: 'fake', user: { token } }],
       contexts: [{ name: 'fake', context: { cluster: 'fake', user: 'fake' } }],
     }),
