@@ -11,7 +11,8 @@ let bed: Testbed;
 let cli: Cli;
 
 beforeAll(async () => {
-  bed = await openTestbed();
+  // Rotations stand still for as long as others take.
+  bed = await openTestbed({ stepTimeout: '10 minutes' });
   cli = createCli(bed);
   await bed.startWorker();
   await bed.secrets.create('jwt', 'first-value-of-jwt');

@@ -127,6 +127,8 @@ async function besideAnother(bed: Testbed): Promise<Record<'ordinary' | 'emergen
   const point = { secretId: bed.secrets.idOf('unused'), step: 'promote', when: 'before' } as const;
   const again = { ...point, step: 'createCandidate' };
   await bed.declare({ waiting: { type: 'app-secret' } });
+  // In this order, also when both are made in the same second.
+  for (const secret of ['unused', 'waiting']) await bed.secrets.create(secret, `first-value-of-${secret}`);
   await bed.pauses.stopAt(point);
   const ordinary = await fleetOf(bed).start({ concurrency: 1 });
   await bed.pauses.reached(point);
