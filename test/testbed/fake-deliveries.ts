@@ -88,6 +88,7 @@ export async function openFakeDeliveries(): Promise<FakeDeliveries> {
       await running;
       await native.close();
       await connection.close();
+      await Runtime.instance().shutdown();
     },
   };
 }
