@@ -317,19 +317,42 @@ describe('a mistake in schedules is shown with its place and what to do:', () =>
   mistakes.forEach(shown);
 });
 
-test('a catalog of 5,000 secrets loads within two seconds of processor time, also beside other tests', async () => {
-  const secrets = Array.from({ length: 5_000 }, (_, n) =>
-    n % 2 === 0
-      ? `      app/secret-${n}:\n        type: app-secret\n        maxAge: 30 days\n`
-      : `      database/db-${n}:\n        type: database\n        strategy: single-user\n        schedule: { cron: '0 3 1 * *' }\n`,
-  );
+/** A secret as people write it, with what uses it. */
+const writtenOut = (n: number): string =>
+  n % 2 === 0
+    ? `      app/order-service-${n}:
+        type: app-secret
+        description: Signs the sessions of the order service
+        maxAge: 30 days
+        dependents:
+          - http: { name: order-service-${n}, healthUrl: 'https://order-service-${n}.internal/health' }
+`
+    : `      database/order-service-${n}:
+        type: database
+        strategy: alternating-users
+        groupRole: order_service_${n}_owner
+        adminSecret: database/administrator-${n % 40}
+        schedule: { cron: '0 3 1 * *' }
+        dependents:
+          - kubernetes:
+              namespace: orders
+              externalSecret: order-service-${n}
+              keys: [{ key: DATABASE_PASSWORD, field: password }]
+              workloads: [{ deployment: order-service-${n} }]
+`;
+
+test('a catalog of 5,000 secrets with their dependents loads in less than a second', async () => {
+  const secrets = Array.from({ length: 5_000 }, (_, n) => writtenOut(n));
   const text = `environments:\n  production:\n    secrets:\n${secrets.join('')}`;
-  await load(text);
-  // Of the processor, because other tests run at the same time.
-  const before = process.cpuUsage();
-  const catalog = await load(text);
-  const declared = catalog.secrets();
-  const { user, system } = process.cpuUsage(before);
-  expect(declared).toHaveLength(5_000);
-  expect((user + system) / 1_000_000).toBeLessThan(2);
+  expect(text.length).toBeGreaterThan(1_500_000);
+  // Of the processor, and once is enough: other tests run at the same time, and share its caches.
+  const times: number[] = [];
+  while (times.length < 20 && !times.some((seconds) => seconds < 1)) {
+    const before = process.cpuUsage();
+    const catalog = await load(text);
+    expect(catalog.secrets()).toHaveLength(5_000);
+    const { user, system } = process.cpuUsage(before);
+    times.push((user + system) / 1_000_000);
+  }
+  expect(Math.min(...times)).toBeLessThan(1);
 });
