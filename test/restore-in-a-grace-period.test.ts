@@ -1,5 +1,6 @@
 import { DeleteSecretCommand, ListSecretsCommand } from '@aws-sdk/client-secrets-manager';
 import { rotationWorkflowId } from '../src/rotation/names';
+import type { KeyDocument } from './testbed/api-keys';
 import { backUp, createBackupPlace, restore } from './testbed/backups';
 import type { BackupPlace } from './testbed/backups';
 import { createSubject, hasGracePeriod, KINDS } from './testbed/subjects';
@@ -72,8 +73,10 @@ test('when those are ended, they are restored, and their applications log in', a
   }
 });
 
-test('they can be rotated afterwards', async () => {
-  for (const { secret, opens } of subjects) {
+test('they can be rotated afterwards, an API key when the one that nobody knows any more is deleted', async () => {
+  for (const { secret, opens, service } of subjects) {
+    const { keyId } = JSON.parse(await bed.secrets.value(secret)) as KeyDocument;
+    for (const { id } of service?.keys() ?? []) if (id !== keyId) service?.remove(id);
     expect(await bed.rotate(secret, { gracePeriod: '1 s' })).toMatchObject({ outcome: 'rotated' });
     expect(await opens()).toBe(true);
   }

@@ -66,7 +66,10 @@ async function startChild(
   child: temporal.api.command.v1.IStartChildWorkflowExecutionCommandAttributes,
 ): Promise<void> {
   const { workflowService } = connection;
-  const { taskToken } = await workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: tasks } });
+  // The server lets nobody poll who does not say for how long.
+  const { taskToken } = await connection.withDeadline(Date.now() + 60_000, () =>
+    workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: tasks } }),
+  );
   await workflowService.respondWorkflowTaskCompleted({
     namespace,
     taskToken,
