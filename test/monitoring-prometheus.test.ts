@@ -12,6 +12,7 @@ import { describeWherePossible } from './testbed/where-possible';
 /** With what has to be built on a machine that has no promtool yet. */
 const BUILT_MS = 30 * 60_000;
 const TESTED_WITHIN_MS = 5 * 60_000;
+const TESTS = ['keyturn.rules.test.yaml', 'keyturn.days.test.yaml'];
 
 describeWherePossible('promtool', monitoringToolsUnavailable(), () => {
   let tools: MonitoringTools;
@@ -35,7 +36,7 @@ describeWherePossible('promtool', monitoringToolsUnavailable(), () => {
     await writeFile(join(folder, 'keyturn.rules.yaml'), stringify(rules));
     const checked = await promtool('check', 'rules', 'keyturn.rules.yaml');
     if (!checked.succeeded) throw new Error(checked.output);
-    return (await promtool('test', 'rules', 'keyturn.rules.test.yaml')).succeeded;
+    return (await promtool('test', 'rules', ...TESTS)).succeeded;
   }
 
   test('takes the rules, and finds nothing to mend in them', async () => {
@@ -45,7 +46,7 @@ describeWherePossible('promtool', monitoringToolsUnavailable(), () => {
   });
 
   test('finds that each alert fires when it must, and stays silent when it must', async () => {
-    const { succeeded, output } = await promtool('test', 'rules', 'keyturn.rules.test.yaml');
+    const { succeeded, output } = await promtool('test', 'rules', ...TESTS);
     expect({ succeeded, output }).toMatchObject({ succeeded: true });
   });
 
