@@ -50,8 +50,8 @@ describe('a file that is no YAML for a catalog is shown with the place and what 
   });
 
   test('too large a file', async () => {
-    expect(await seen('#'.repeat(1_048_577))).toEqual([
-      'keyturn.yaml: has 1048577 bytes: a catalog has at most 1048576 (1 MiB)',
+    expect(await seen('#'.repeat(8_388_609))).toEqual([
+      'keyturn.yaml: has 8388609 bytes: a catalog has at most 8388608 (8 MiB)',
     ]);
   });
 });

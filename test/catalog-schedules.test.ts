@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { cronTextOf, loadCatalog, type Catalog } from '../src/catalog';
 import { parseCron } from '../src/catalog/cron';
+import { projectFile } from './lab/project';
 import { shown, type Mistake } from './testbed/catalog-mistakes';
 
 const HOUR_MS = 3_600_000;
@@ -317,19 +320,57 @@ describe('a mistake in schedules is shown with its place and what to do:', () =>
   mistakes.forEach(shown);
 });
 
-test('a catalog of 5,000 secrets loads within two seconds of processor time, also beside other tests', async () => {
-  const secrets = Array.from({ length: 5_000 }, (_, n) =>
-    n % 2 === 0
-      ? `      app/secret-${n}:\n        type: app-secret\n        maxAge: 30 days\n`
-      : `      database/db-${n}:\n        type: database\n        strategy: single-user\n        schedule: { cron: '0 3 1 * *' }\n`,
-  );
-  const text = `environments:\n  production:\n    secrets:\n${secrets.join('')}`;
-  await load(text);
-  // Of the processor, because other tests run at the same time.
-  const before = process.cpuUsage();
-  const catalog = await load(text);
-  const declared = catalog.secrets();
-  const { user, system } = process.cpuUsage(before);
-  expect(declared).toHaveLength(5_000);
-  expect((user + system) / 1_000_000).toBeLessThan(2);
-});
+/** A secret as people write it, with what uses it. */
+const writtenOut = (n: number): string =>
+  n % 2 === 0
+    ? `      app/order-service-${n}:
+        type: app-secret
+        description: Signs the sessions of the order service
+        maxAge: 30 days
+        dependents:
+          - http: { name: order-service-${n}, healthUrl: 'https://order-service-${n}.internal/health' }
+`
+    : `      database/order-service-${n}:
+        type: database
+        strategy: alternating-users
+        groupRole: order_service_${n}_owner
+        adminSecret: database/administrator-${n % 40}
+        schedule: { cron: '0 3 1 * *' }
+        dependents:
+          - kubernetes:
+              namespace: orders
+              externalSecret: order-service-${n}
+              keys: [{ key: DATABASE_PASSWORD, field: password }]
+              workloads: [{ deployment: order-service-${n} }]
+`;
+
+/** Loads a catalog as a worker does, until it has taken less than a second of the processor; prints the least. */
+const TIMED = `
+  const { loadCatalog } = require(process.argv[1]);
+  (async () => {
+    let least = Infinity;
+    for (let n = 0; n < 20 && least >= 1; n++) {
+      const before = process.cpuUsage();
+      const declared = (await loadCatalog(process.argv[2])).secrets().length;
+      const { user, system } = process.cpuUsage(before);
+      if (declared === 5_000) least = Math.min(least, (user + system) / 1_000_000);
+    }
+    console.log(least);
+  })();`;
+const TIMED_MS = 10 * 60_000;
+
+// Of the processor, and once is enough: other tests run at the same time, and share its caches.
+test(
+  'a catalog of 5,000 secrets with their dependents loads in less than a second',
+  async () => {
+    const secrets = Array.from({ length: 5_000 }, (_, n) => writtenOut(n));
+    const text = `environments:\n  production:\n    secrets:\n${secrets.join('')}`;
+    expect(text.length).toBeGreaterThan(1_500_000);
+    const file = join(folder, 'large.yaml');
+    await writeFile(file, text);
+    const argv = ['-e', TIMED, projectFile('dist', 'src', 'catalog'), file];
+    const { stdout } = await promisify(execFile)(process.execPath, argv, { timeout: TIMED_MS });
+    expect(Number(stdout)).toBeLessThan(1);
+  },
+  TIMED_MS,
+);
