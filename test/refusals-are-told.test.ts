@@ -130,6 +130,7 @@ test('a scheduled rotation that is refused for a reason of its own is measured, 
 
 test('a scheduled rotation that finds the secret being rotated is told to nobody, and is no failure', async () => {
   const point = { secretId: bed.secrets.idOf('busy'), step: 'promote', when: 'before' } as const;
+  await bed.secrets.create('busy', 'first-value-of-busy');
   await bed.pauses.stopAt(point);
   const running = await bed.start('busy');
   await bed.pauses.reached(point);

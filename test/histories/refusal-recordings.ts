@@ -1,7 +1,7 @@
 import { openTestbed } from '../testbed/testbed';
 import type { RecordedRun } from './fleet-recordings';
 
-/** What schedules start while there is no catalog; its name tells nothing of the machine, unlike that of a testbed's own. */
+/** What schedules start while there is no catalog, by a name that tells nothing of the machine. */
 export function refusalRecordings(): Record<string, () => Promise<RecordedRun>> {
   return {
     'front-door-refused': () =>
@@ -22,7 +22,7 @@ async function refused(
   const bed = await openTestbed();
   const { client, taskQueue, environment } = bed;
   try {
-    await bed.startWorker({ KEYTURN_CATALOG: 'no-catalog.yaml' });
+    await bed.startWorker({ KEYTURN_CATALOG: '/dev/null' });
     const workflowId = workflowIdOf(environment);
     const args = [{ environment, requestedBy: 'schedule', ...input }];
     const handle = await client.workflow.start(workflowType, { workflowId, taskQueue, args });
