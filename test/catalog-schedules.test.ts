@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { cronTextOf, loadCatalog, type Catalog } from '../src/catalog';
 import { parseCron } from '../src/catalog/cron';
+import { projectFile } from './lab/project';
 import { shown, type Mistake } from './testbed/catalog-mistakes';
 
 const HOUR_MS = 3_600_000;
@@ -341,18 +344,33 @@ const writtenOut = (n: number): string =>
               workloads: [{ deployment: order-service-${n} }]
 `;
 
-test('a catalog of 5,000 secrets with their dependents loads in less than a second', async () => {
-  const secrets = Array.from({ length: 5_000 }, (_, n) => writtenOut(n));
-  const text = `environments:\n  production:\n    secrets:\n${secrets.join('')}`;
-  expect(text.length).toBeGreaterThan(1_500_000);
-  // Of the processor, and once is enough: other tests run at the same time, and share its caches.
-  const times: number[] = [];
-  while (times.length < 20 && !times.some((seconds) => seconds < 1)) {
-    const before = process.cpuUsage();
-    const catalog = await load(text);
-    expect(catalog.secrets()).toHaveLength(5_000);
-    const { user, system } = process.cpuUsage(before);
-    times.push((user + system) / 1_000_000);
-  }
-  expect(Math.min(...times)).toBeLessThan(1);
-});
+/** Loads a catalog as a worker does, until it has taken less than a second of the processor; prints the least. */
+const TIMED = `
+  const { loadCatalog } = require(process.argv[1]);
+  (async () => {
+    let least = Infinity;
+    for (let n = 0; n < 20 && least >= 1; n++) {
+      const before = process.cpuUsage();
+      const declared = (await loadCatalog(process.argv[2])).secrets().length;
+      const { user, system } = process.cpuUsage(before);
+      if (declared === 5_000) least = Math.min(least, (user + system) / 1_000_000);
+    }
+    console.log(least);
+  })();`;
+const TIMED_MS = 10 * 60_000;
+
+// Of the processor, and once is enough: other tests run at the same time, and share its caches.
+test(
+  'a catalog of 5,000 secrets with their dependents loads in less than a second',
+  async () => {
+    const secrets = Array.from({ length: 5_000 }, (_, n) => writtenOut(n));
+    const text = `environments:\n  production:\n    secrets:\n${secrets.join('')}`;
+    expect(text.length).toBeGreaterThan(1_500_000);
+    const file = join(folder, 'large.yaml');
+    await writeFile(file, text);
+    const argv = ['-e', TIMED, projectFile('dist', 'src', 'catalog'), file];
+    const { stdout } = await promisify(execFile)(process.execPath, argv, { timeout: TIMED_MS });
+    expect(Number(stdout)).toBeLessThan(1);
+  },
+  TIMED_MS,
+);
