@@ -179,5 +179,5 @@ describe('while an environment is rotated', () => {
     await emergency().handle().result();
     expect(await cli.run(['abort', bed.environment, '--all'])).toMatchObject({ code: 3 });
     expect(await cli.run(['abort', bed.environment, '--all', '--emergency'])).toMatchObject({ code: 3 });
-  });
+  }, 300_000);
 });
