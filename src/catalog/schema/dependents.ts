@@ -75,7 +75,9 @@ export const delivery = z
       .min(1)
       .max(100)
       .default(10)
-      .describe('How many workloads and ECS services are restarted at once, in each cluster while they are taken back; 10 when absent'),
+      .describe(
+        'How many workloads and ECS services are restarted at once, in each cluster while they are taken back; 10 when absent',
+      ),
   })
   .describe(
     'How a new version is brought to several Kubernetes and ECS dependents; their health over HTTP is asked last',
