@@ -78,7 +78,7 @@ describe('an emergency that is declared while an ordinary fleet has a secret in 
       const now = await emergency()
         .status()
         .catch(() => undefined);
-      return now !== undefined && now.succeeded === now.total - 1 && now;
+      return now !== undefined && now.succeeded === now.total - 1 && now.inTheWay === 1 && now;
     });
     expect(status).toMatchObject({ total: 3, inTheWay: 1, waitsFor: [{ secret: held }], running: [], failed: 0 });
     expect(await ordinary().status()).toMatchObject({

@@ -99,7 +99,7 @@ test('an emergency ends grace periods and waits for what runs, rotates all of it
   const handle = await fleet.start({ reason: 'a laptop was stolen' });
   const status = await until('only one is left', async () => {
     const now = await fleet.status();
-    return now.succeeded === now.total - 1 && now;
+    return now.succeeded === now.total - 1 && now.inTheWay === 1 && now;
   });
   expect(status).toMatchObject({ inTheWay: 1, waiting: 0, running: [], failed: 0 });
   expect(status.waitsFor).toEqual([
