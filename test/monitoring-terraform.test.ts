@@ -12,6 +12,7 @@ const BUILT_MS = 30 * 60_000;
 const FILE = monitoringFile('terraform', 'alarms.tf');
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
 const RUNBOOKS = 'https://wiki.example.com/keyturn';
+const GIVEN = { environment: 'production', topic_arn: TOPIC, max_age_days: 97, runbooks: RUNBOOKS };
 
 const names = z.array(z.string());
 /**
@@ -71,12 +72,7 @@ describeWherePossible('Terraform', monitoringToolsUnavailable(), () => {
   beforeAll(async () => {
     tools = await monitoringTools((line) => void process.stderr.write(`${line}\n`));
     text = await readFile(FILE, 'utf8');
-    ({ formatted, blocks: all } = await readTerraform(tools, text, {
-      environment: 'production',
-      topic_arn: TOPIC,
-      max_age_days: 97,
-      runbooks: RUNBOOKS,
-    }));
+    ({ formatted, blocks: all } = await readTerraform(tools, text, GIVEN));
     sibling = await readTemplate(monitoringFile('cloudformation', 'alarms.yaml'), {
       Environment: 'production',
       TopicArn: TOPIC,
@@ -114,9 +110,7 @@ describeWherePossible('Terraform', monitoringToolsUnavailable(), () => {
   });
 
   test('would refuse a variable that nobody declared, and the schema an argument that nobody knows', async () => {
-    const asked = readTerraform(tools, text.replaceAll('var.environment', 'var.environs'), {
-      environment: 'production',
-    });
+    const asked = readTerraform(tools, text.replaceAll('var.environment', 'var.environs'), GIVEN);
     await expect(asked).rejects.toThrow('environs');
     const alarm = { ...[...blocks(all, ALARM).values()][0]?.arguments, statistics: 'Minimum' };
     expect(ALARM_ARGUMENTS.safeParse(alarm).error?.issues).toMatchObject([{ keys: ['statistics'] }]);
