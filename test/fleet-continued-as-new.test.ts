@@ -61,7 +61,7 @@ test('an emergency goes on in further runs with what is in its way, and before a
   await bed.pauses.stopAt(point);
   const before = await bed.start(SLOW);
   await bed.pauses.reached(point);
-  const fleet = fleetOf(bed);
+  const fleet = fleetOf(bed, { emergency: true });
   const { workflowId } = fleet;
   const started = await bed.client.workflow.start('rotateEnvironment', {
     taskQueue: bed.taskQueue,

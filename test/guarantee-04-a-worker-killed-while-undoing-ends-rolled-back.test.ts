@@ -8,6 +8,9 @@ import type { Kind } from './testbed/subjects';
 import { openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 
+// Here steps say what they do outside of any workflow, where no run has noted its changes; the workers are processes of their own.
+jest.mock('../src/workflows/changes', () => ({ isInForce: () => true }));
+
 /** Compensations that change a login, and wait for it while somebody else does; one whose answer has not come. */
 const DURING: KillPoint[] = [
   { kind: 'single-user', step: 'setPassword' },
