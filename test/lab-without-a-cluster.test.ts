@@ -48,7 +48,7 @@ async function runJest(ci: boolean): Promise<{ code: number | null; output: stri
 
 const TOO_OLD = 'go: go.mod requires go >= 1.24.6 (running go 1.19.8; GOTOOLCHAIN=local)';
 const NO_PROXY =
-  'go: k8s.io/api@v0.33.13: Get "https://proxy.golang.org/k8s.io/api/@v/v0.33.13.mod": dial tcp: no such host';
+  'go: k8s.io/api@v0.33.13: Get "https://proxy.example.com/k8s.io/api/@v/v0.33.13.mod": dial tcp: no such host';
 
 describe.each([
   ['without Go', undefined, 'there is no Go to build it with', 'install Go, version 1.24.6 or later'],

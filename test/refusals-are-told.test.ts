@@ -8,6 +8,7 @@ import type { NotifyPeopleResult } from '../src/rotation/notifications';
 import type { WorkerProcess } from './lab/worker-process';
 import { startHttpReceiver } from './testbed/receivers';
 import type { HttpReceiver } from './testbed/receivers';
+import { triggered } from './testbed/schedules';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
@@ -58,15 +59,7 @@ const notifications = () => ({
 
 /** Has Temporal start what a schedule starts, and waits for its failure. */
 async function failsByItself(name: string): Promise<{ type: string; message: string; runId: string }> {
-  const schedule = bed.client.schedule.getHandle(`keyturn/${name}`);
-  const before = (await schedule.describe()).info.numActionsTaken;
-  await schedule.trigger();
-  const action = await until('it has started', async () => {
-    const { numActionsTaken, recentActions } = (await schedule.describe()).info;
-    return numActionsTaken > before ? recentActions.at(-1)?.action : undefined;
-  });
-  if (action.type !== 'startWorkflow') throw new Error('it started no workflow');
-  const { workflowId, firstExecutionRunId: runId } = action.workflow;
+  const { workflowId, runId } = await triggered(bed, `keyturn/${name}`);
   const { type, message } = await failureOf(bed.client.workflow.getHandle(workflowId, runId).result());
   return { type, message, runId };
 }

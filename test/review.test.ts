@@ -4,6 +4,7 @@ import { createCli } from './testbed/cli-process';
 import type { Cli } from './testbed/cli-process';
 import { startDependent } from './testbed/dependent';
 import { createOwnAuditDatabase } from './testbed/own-audit-database';
+import { triggered } from './testbed/schedules';
 import { failureOf, openTestbed } from './testbed/testbed';
 import type { Testbed } from './testbed/testbed';
 import { until } from './testbed/until';
@@ -52,17 +53,9 @@ afterAll(async () => {
   await bed.close();
 });
 
-/** Has Temporal start what a schedule starts. */
-async function triggered(scheduleId: string): Promise<{ report: ReviewReport; workflowId: string }> {
-  const schedule = bed.client.schedule.getHandle(scheduleId);
-  const before = (await schedule.describe()).info.numActionsTaken;
-  await schedule.trigger();
-  const action = await until('it has started', async () => {
-    const { numActionsTaken, recentActions } = (await schedule.describe()).info;
-    return numActionsTaken > before ? recentActions.at(-1)?.action : undefined;
-  });
-  if (action.type !== 'startWorkflow') throw new Error('it started no workflow');
-  const { workflowId } = action.workflow;
+/** Has Temporal start what a schedule starts, and waits for its report. */
+async function reported(scheduleId: string): Promise<{ report: ReviewReport; workflowId: string }> {
+  const { workflowId } = await triggered(bed, scheduleId);
   return { report: (await bed.client.workflow.getHandle(workflowId).result()) as ReviewReport, workflowId };
 }
 
@@ -101,7 +94,7 @@ test('the schedule reports ages, failures and exceptions since the last review, 
     return exceptions.paused.total === 2;
   });
 
-  const first = await triggered(reviewId());
+  const first = await reported(reviewId());
   expect(first.report).toMatchObject({
     environment: bed.environment,
     covers: 'inherited',
@@ -162,15 +155,15 @@ test('the schedule reports ages, failures and exceptions since the last review, 
   const asked = await review();
   expect([asked.begins, counted(asked)]).toEqual(['at-the-last-review', { absent: 1 }]);
 
-  const second = await triggered(reviewId());
+  const second = await reported(reviewId());
   expect(second.report).toMatchObject({ begins: 'at-the-last-review', since: first.report.until });
   expect(counted(second.report)).toEqual({ absent: 1 });
-  const third = await triggered(reviewId());
+  const third = await reported(reviewId());
   expect(third.report).toMatchObject({ since: second.report.until, failures: { failures: 0, rotated: 0 } });
 });
 
 test('a secret with an interval of its own has a review of its own, and is in no other', async () => {
-  const { report } = await triggered(reviewId('/weekly'));
+  const { report } = await reported(reviewId('/weekly'));
   expect(report).toMatchObject({
     covers: 'weekly',
     begins: 'one-interval-ago',
@@ -182,14 +175,14 @@ test('a secret with an interval of its own has a review of its own, and is in no
 });
 
 test('a review that failed before it was noted is made up for by the next', async () => {
-  const { report: last } = await triggered(reviewId());
+  const { report: last } = await reported(reviewId());
   await fails('absent');
   const catalog = async (broken: boolean) =>
     broken ? bed.writeCatalog('environments: {nowhere: {secrets: {}}}') : bed.declare({});
   await catalog(true);
-  await expect(triggered(reviewId())).rejects.toThrow();
+  await expect(reported(reviewId())).rejects.toThrow();
   await catalog(false);
-  const { report } = await triggered(reviewId());
+  const { report } = await reported(reviewId());
   expect([report.since, counted(report)]).toEqual([last.until, { absent: 1 }]);
 });
 
